@@ -1,0 +1,76 @@
+"""Writing files so that nothing is ever half-written: a temporary name first, then a rename."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rebind.types import UserError
+
+
+@contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """Turn the operating system's refusals while writing to ``path`` into one sentence each.
+
+    Raises:
+        UserError: when the disk or quota is full, the place is read-only or access is denied.
+    """
+    reasons = {
+        errno.ENOSPC: "the disk is full; free some space or choose another folder",
+        errno.EDQUOT: "the disk quota is used up; free some space or choose another folder",
+        errno.EROFS: "the file system is read-only; choose another folder",
+        errno.EACCES: "permission was denied; choose a folder that you may write to",
+        errno.ENOTDIR: "a part of the path is a file, not a folder; choose another folder",
+    }
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in reasons:
+            raise
+        raise UserError(f"cannot write {path}: {reasons[error.errno]}") from error
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Yield a temporary path (file or folder) beside ``path``; rename it to ``path`` if the block succeeds.
+
+    An existing file or folder at ``path`` is replaced. On any error the temporary path is removed.
+
+    Raises:
+        UserError: when the file system refuses (see :func:`disk_errors`).
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield temporary
+            if path.is_dir():
+                replaced = path.with_name(f".{path.name}.{os.getpid()}.replaced")
+                path.rename(replaced)
+                temporary.rename(path)
+                shutil.rmtree(replaced)
+            else:
+                temporary.replace(path)
+        finally:
+            if temporary.is_dir():
+                shutil.rmtree(temporary, ignore_errors=True)
+            else:
+                temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write ``text`` to ``path`` atomically, as UTF-8."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write ``value`` to ``path`` atomically as indented JSON."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
