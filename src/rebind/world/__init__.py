@@ -1,0 +1,1 @@
+"""The built-in world: scenes of coloured shapes whose truth is known exactly."""
