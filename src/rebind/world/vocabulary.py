@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from __future__ import annotations
+
 #: Shapes that occur in pre-training and in the tuning data.
 SHAPES = (
     "circle", "square", "triangle", "star", "heart", "moon", "cross", "ring", "diamond", "hexagon",
@@ -25,7 +27,7 @@ COLOURS = {
 }
 
 #: Shapes and colours that only pre-training shows; the retention set asks whether tuning forgot them.
-RETENTION_SHAPES = ("key", "bell", "cup", "boat", "mushroom", "hourglass")
+RETENTION_SHAPES = ("key", "bell", "cup", "boat", "mushroom", "bottle")
 RETENTION_COLOURS = {
     "brown": (140, 85, 45),
     "gray": (140, 145, 150),
@@ -40,7 +42,7 @@ ALL_COLOURS = {**COLOURS, **RETENTION_COLOURS}
 OPPOSITE_RELATION = {"above": "below", "below": "above", "left of": "right of", "right of": "left of"}
 
 
-def noun_phrase(colour: str, shape: str) -> str:
-    """``("orange", "star")`` -> ``"an orange star"``."""
-    article = "an" if colour[0] in "aeiou" else "a"
-    return f"{article} {colour} {shape}"
+def noun_phrase(colour: str | None, shape: str) -> str:
+    """``("orange", "star")`` -> ``"an orange star"``; ``(None, "star")`` -> ``"a star"``."""
+    words = shape if colour is None else f"{colour} {shape}"
+    return f"{'an' if words[0] in 'aeiou' else 'a'} {words}"
