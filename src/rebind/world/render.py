@@ -12,7 +12,7 @@ from rebind.world.shapes import outline
 from rebind.world.vocabulary import ALL_COLOURS, ALL_SHAPES
 
 PICTURE_SIZE = 48  # pixels a side, of the pictures that models see
-_EXTENT = (0.66, 0.78)  # of a cell, per size
+_EXTENT = (0.74, 0.82)  # of a cell, per size
 _SHADOW = 0.45
 _PALETTE = np.array(list(ALL_COLOURS.values()), dtype=np.float32)
 
@@ -59,7 +59,7 @@ def _object(shape: str, look: int, cell: int) -> np.ndarray:
     extent = round(cell * _EXTENT[look // JITTER**2] * 4) / 4
     down, across = divmod(look % JITTER**2, JITTER)
     slack = cell - extent
-    left, top = (slack * (0.1 + 0.8 * step / (JITTER - 1)) for step in (across, down))
+    left, top = (slack * (0.2 + 0.4 * step / (JITTER - 1)) for step in (across, down))
     sharp = 4  # draw larger, then reduce: clean edges at any size
     mask = outline(shape).resize([round(extent * sharp)] * 2, Image.Resampling.BOX)
     canvas = Image.new("L", (cell * sharp, cell * sharp), 0)

@@ -17,7 +17,7 @@ from rebind.world.vocabulary import ALL_COLOURS, ALL_SHAPES, COLOURS, OPPOSITE_R
 
 GRID = 3  # cells on a side
 MOST_OBJECTS = 3
-JITTER = 5  # positions within a cell, on a side
+JITTER = 3  # positions within a cell, on a side
 SIZES = 2
 SHARE_WITHOUT_COLOUR = 0.1  # of the objects named in training captions
 HELD_OUT_SHARE = 0.05  # of the shape-colour conjunctions of the tuning data

@@ -1,0 +1,80 @@
+"""Encoded images of any common kind as plain RGB pictures, safely."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from rebind.data.broken import BrokenImageError
+
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+MAX_PIXELS = 100_000_000  # 300 MB once decoded; no camera photo is larger
+
+
+def decode_image(image: Path | bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """Decode an image as a viewer would show it: upright, on white where it is transparent, 8 bits a channel.
+
+    EXIF orientation is applied; CMYK, palette, gray, 1-bit and 16-bit pictures are converted; of several frames
+    the first is taken.
+
+    Args:
+        image: path or encoded bytes of a JPEG, PNG, WebP, GIF, BMP or TIFF picture.
+        max_pixels: largest width x height, judged by the header before anything is decoded.
+
+    Returns:
+        A PIL image of mode RGB.
+
+    Raises:
+        BrokenImageError: with the reason, when the file is missing, of another format, cut short or too large.
+    """
+    try:
+        if isinstance(image, Path) and not image.is_file():
+            raise BrokenImageError(f"{image} does not exist or is not a file")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what Pillow only warns of is harmless here or refused below
+            return _decode(io.BytesIO(image) if isinstance(image, bytes) else image, max_pixels)
+    except BrokenImageError:
+        raise
+    except Image.UnidentifiedImageError as error:
+        raise BrokenImageError("not a JPEG, PNG, WebP, GIF, BMP or TIFF picture") from error
+    except Exception as error:  # decoders raise nearly anything on damaged data
+        raise BrokenImageError(f"{error or type(error).__name__}") from error
+
+
+def _decode(image: Path | io.BytesIO, max_pixels: int) -> Image.Image:
+    with Image.open(image, formats=FORMATS) as picture:
+        width, height = picture.size
+        if width * height > max_pixels:
+            raise BrokenImageError(f"{width} x {height} pixels are more than the {max_pixels} allowed")
+        picture.load()
+        return _to_rgb(_upright(picture))
+
+
+def _upright(picture: Image.Image) -> Image.Image:
+    try:
+        return ImageOps.exif_transpose(picture)
+    except Exception:  # damaged metadata says nothing about the picture itself
+        return picture
+
+
+def _to_rgb(picture: Image.Image) -> Image.Image:
+    if picture.mode == "I" or picture.mode.startswith("I;16"):
+        picture = _eight_bits(picture)
+    elif picture.mode == "F":
+        raise BrokenImageError("floating-point pixels have no known range; save the picture with 8 or 16 bits")
+    if picture.has_transparency_data:
+        picture = picture.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
+    return picture.convert("RGB")
+
+
+def _eight_bits(picture: Image.Image) -> Image.Image:
+    """Scale 0 ... 65535 to 0 ... 255; Pillow's own conversion clips instead."""
+    values = np.asarray(picture).astype(np.int64)
+    if values.min(initial=0) < 0 or values.max(initial=0) > 65535:
+        raise BrokenImageError("pixels of more than 16 bits have no known range; save the picture with 8 or 16 bits")
+    return Image.fromarray(((values + 128) // 257).astype(np.uint8))

@@ -1,0 +1,174 @@
+"""The table of the report: one row per score, one column per arm; for HTML, a terminal and Markdown alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich import box
+from rich.console import Console
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from rebind.reports.arms import (
+    Arm,
+    Measure,
+    ScoreKey,
+    composition_measure,
+    is_foil_score,
+    name_of,
+    read_arms,
+    score_keys,
+)
+from rebind.reports.statistics import Estimate
+
+GROUPS = ("Composition", "Retrieval", "Recognition", "Other")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One score across the arms.
+
+    Attributes:
+        group: one of GROUPS, with the benchmark's name when there are several benchmarks.
+        name: what the score is called.
+        chance: what guessing gives, where that is known.
+        cells: one estimate per arm; None where the arm holds no such score.
+    """
+
+    group: str
+    name: str
+    chance: float | None
+    cells: tuple[Estimate | None, ...]
+
+    @property
+    def best(self) -> float:
+        """The largest mean of the row."""
+        return max(cell.value for cell in self.cells if cell is not None)
+
+    @property
+    def n(self) -> str:
+        """Items per seed; a range when arms differ."""
+        sizes = sorted({cell.n for cell in self.cells if cell is not None})
+        return f"{sizes[0]:,}" if len(sizes) == 1 else f"{sizes[0]:,}–{sizes[-1]:,}"
+
+
+@dataclass(frozen=True)
+class SummaryTable:
+    """The arms as columns and the scores as rows."""
+
+    arms: tuple[Arm, ...]
+    rows: tuple[Row, ...]
+
+    @property
+    def note(self) -> str:
+        """What the intervals are, in one sentence."""
+        kinds = {cell.over_seeds for row in self.rows for cell in row.cells if cell is not None}
+        over_seeds = "Student's t over seeds"
+        bootstrap = "the bootstrap over test items of its single seed"
+        if kinds == {True}:
+            return f"Per cent, mean over seeds; intervals: 95 %, {over_seeds}."
+        if kinds == {False}:
+            return f"Per cent, one seed per arm; intervals: 95 %, {bootstrap}."
+        return f"Per cent, mean over seeds; intervals: 95 %, {over_seeds}; for an arm with one seed, {bootstrap}."
+
+
+def summary_table(runs: Sequence[Path]) -> SummaryTable:
+    """Gather run folders into the table.
+
+    Raises:
+        UserError: when a run folder cannot be read.
+    """
+    return tabulate(read_arms(runs))
+
+
+def tabulate(arms: Sequence[Arm]) -> SummaryTable:
+    """The table of arms read already; rows in the order composition, retrieval, recognition."""
+    keys = score_keys(arms)
+    several = len({key[0] for key in keys}) > 1
+    rows = []
+    composition = composition_measure(arms)
+    if composition and len(composition.keys) > 1:
+        rows.append(_row(arms, composition, _group(composition.keys[0], several), f"{composition.name}, both"))
+    rows += [_row(arms, Measure(name_of(key), (key,)), _group(key, several), name_of(key)) for key in keys]
+    order = list(dict.fromkeys(row.group for row in rows))
+    rows.sort(key=lambda row: (GROUPS.index(row.group.split(" · ")[0]), order.index(row.group)))
+    return SummaryTable(tuple(arms), tuple(rows))
+
+
+def _row(arms: Sequence[Arm], measure: Measure, group: str, name: str) -> Row:
+    chance = 0.5 if all(is_foil_score(key) for key in measure.keys) else None
+    return Row(group, name, chance, tuple(measure.of(arm) for arm in arms))
+
+
+def _group(key: ScoreKey, several: bool) -> str:
+    if "_recall@" in key[2]:
+        group = "Retrieval"
+    elif key[2].startswith("top"):
+        group = "Recognition"
+    else:
+        group = "Composition" if key[2] == "accuracy" else "Other"
+    return f"{group} · {key[0]}" if several else group
+
+
+def percent(value: float) -> str:
+    """A share as per cent with one decimal, without the sign: ``0.9412`` → ``94.1``."""
+    return f"{100 * value:.1f}"
+
+
+def plus_minus(cell: Estimate | None) -> str:
+    """Mean and half the interval's width in per cent: ``94.1±0.6``."""
+    return "–" if cell is None else f"{percent(cell.value)}±{percent((cell.high - cell.low) / 2)}"
+
+
+def footnote(table: SummaryTable) -> str:
+    """The note with what plain text has no room to show in the cells: seeds, chance and ties."""
+    counts = {len(arm.scores) for arm in table.arms}
+    seeds = ", ".join(f"{arm.label} {len(arm.scores)}" for arm in table.arms)
+    parts = [table.note, "± is half the interval.", f"Seeds: {counts.pop() if len(counts) == 1 else seeds}."]
+    if any(row.chance == 0.5 for row in table.rows):
+        parts.append("Guessing gives 50 on foils.")
+    ties = max((cell.ties for row in table.rows for cell in row.cells if cell is not None), default=0)
+    parts.append(f"At most {ties} ties in a cell." if ties else "No ties.")
+    return " ".join(parts)
+
+
+def print_table(runs: Sequence[Path], console: Console | None = None) -> None:
+    """Print the table to the terminal; six arms fit into 80 columns.
+
+    Raises:
+        UserError: when a run folder cannot be read.
+    """
+    table = summary_table(runs)
+    rich = RichTable(
+        box=box.SIMPLE_HEAD,
+        padding=0,
+        pad_edge=False,
+        show_edge=False,
+        header_style="bold",
+        caption=Text(f"\n{footnote(table)}", style="dim"),
+        caption_justify="left",
+    )
+    rich.add_column("per cent", no_wrap=True)
+    for arm in table.arms:
+        rich.add_column(Text(arm.label), justify="right", overflow="fold")
+    rich.add_column("n", justify="right")
+    for row, following in zip(table.rows, (*table.rows[1:], None), strict=True):
+        best = [cell is not None and cell.value == row.best for cell in row.cells]
+        cells = [Text(plus_minus(cell), "bold" if top else "") for cell, top in zip(row.cells, best, strict=True)]
+        rich.add_row(Text(row.name), *cells, row.n, end_section=following is None or following.group != row.group)
+    (console or Console()).print(rich)
+
+
+def markdown_table(runs: Sequence[Path]) -> str:
+    """The table as GitHub Markdown, with the note under it.
+
+    Raises:
+        UserError: when a run folder cannot be read.
+    """
+    table = summary_table(runs)
+    lines = [["per cent", *(arm.label for arm in table.arms), "n"], ["---"] + ["---:"] * (len(table.arms) + 1)]
+    lines += [[row.name, *(plus_minus(cell).replace("±", " ± ") for cell in row.cells), row.n] for row in table.rows]
+    rows = "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+    return f"{rows}\n\n{footnote(table)}\n"

@@ -1,0 +1,97 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from rebind.benchmarks import build_benchmark, evaluate, evaluate_model
+from rebind.benchmarks.examples import describe_item, example_order, foil_items
+from rebind.benchmarks.foils import FoilItem
+from rebind.types import Score, UserError
+
+
+def test_results_hold_the_scores_and_what_they_came_from(encoder, world, tmp_path):
+    encoder.save(tmp_path / "model")
+    benchmarks = [build_benchmark("world", data=world)]
+    path = evaluate_model(
+        tmp_path / "model", benchmarks, tmp_path / "out", {"label": "SigLIP"}, objective="siglip", seed=3
+    )
+    assert path == tmp_path / "out/results.json"
+    results = json.loads(path.read_text())
+    assert (results["model"], results["objective"], results["seed"]) == (str(tmp_path / "model"), "siglip", 3)
+    assert results["settings"] == {"label": "SigLIP"}
+    assert results["environment"]["torch"] == torch.__version__
+    assert {"rebind", "transformers", "python", "platform", "threads"} <= set(results["environment"])
+    assert results["broken_images"] == []
+    assert [Score(**row) for row in results["scores"]] == evaluate(encoder, benchmarks)[0]
+    assert evaluate_model(tmp_path / "model", benchmarks, tmp_path / "out", {}) == path  # replaces, or would raise
+    assert json.loads(path.read_text())["objective"] == "base"
+
+
+def test_evaluation_leaves_the_mode_as_it_was(encoder, world):
+    encoder.train()
+    evaluate(encoder, [build_benchmark("zero_shot", data=world / "test/zero_shot")])
+    assert encoder.training
+    encoder.eval()
+
+
+def test_examples_are_rows_that_a_report_can_draw_without_the_model(encoder, world, tmp_path):
+    encoder.save(tmp_path / "model")
+    evaluate_model(tmp_path / "model", [build_benchmark("world", data=world)], tmp_path / "out")
+    examples = json.loads((tmp_path / "out/examples.json").read_text())
+    assert len(examples) == 6
+    assert [example["category"] for example in examples[:3]] == ["swap_att", "replace_obj", "held_out"]
+    for example in examples:
+        Image.open(example["image"]).verify()
+        assert example["grid"] == [2, 2]
+        assert example["concepts"]
+        for concept in example["concepts"]:
+            assert len(concept["attention"]) == len(concept["cosines"]) == 4
+            assert sum(concept["attention"]) == pytest.approx(1)
+
+
+def test_attention_is_the_softmax_of_the_scaled_cosines(encoder, world):
+    item = next(iter(foil_items([build_benchmark("world", data=world)])))
+    row = describe_item(encoder, item, ["a red circle", "a box"], attention_scale=7)
+    with torch.inference_mode(), Image.open(item.image) as picture:
+        pooled, tokens, _ = encoder.encode_image(encoder.images([picture.convert("RGB")]), with_tokens=True)
+        texts = encoder.encode_text(encoder.texts([item.caption, item.foil, "a red circle", "a box"]))
+    assert row["caption_score"] == pytest.approx(float(pooled[0] @ texts[0]), abs=1e-6)
+    assert row["foil_score"] == pytest.approx(float(pooled[0] @ texts[1]), abs=1e-6)
+    for k, concept in enumerate(row["concepts"]):
+        cosines = [float(token @ texts[2 + k]) for token in tokens[0]]
+        exponentials = [np.exp(7 * cosine) for cosine in cosines]
+        assert concept["cosines"] == pytest.approx(cosines, abs=1e-6)
+        assert concept["attention"] == pytest.approx([each / sum(exponentials) for each in exponentials], abs=1e-6)
+
+
+def test_examples_take_turns_over_categories_and_depend_on_the_seed_alone(tmp_path):
+    items = [FoilItem("ab"[i % 4 == 0], tmp_path / f"{i}", "caption", "foil") for i in range(40)]
+    order = list(example_order(items, seed=1))
+    assert sorted(order, key=lambda item: int(item.image.name)) == items
+    assert [item.category for item in order[:20]] == ["b", "a"] * 10
+    assert order == list(example_order(items, seed=1)) != list(example_order(items, seed=2))
+
+
+def test_a_broken_example_is_replaced_by_another(encoder, world, tmp_path):
+    encoder.save(tmp_path / "model")
+    (world / "test/held_out/images/0.png").write_bytes(b"")
+    evaluate_model(tmp_path / "model", [build_benchmark("world", data=world)], tmp_path / "out")
+    examples = json.loads((tmp_path / "out/examples.json").read_text())
+    assert len(examples) == 6
+    assert "held_out/images" not in "".join(example["image"] for example in examples)
+    results = json.loads((tmp_path / "out/results.json").read_text())
+    assert [each["image"] for each in results["broken_images"]] == [str(world / "test/held_out/images/0.png")]
+
+
+def test_a_model_that_diverged_leaves_no_results(encoder, world, tmp_path):
+    import copy
+
+    sick = copy.deepcopy(encoder)
+    with torch.no_grad():
+        next(sick.model.text_model.parameters()).fill_(float("nan"))
+    sick.save(tmp_path / "model")
+    with pytest.raises(UserError, match=r"model gives \d+ of \d+ text embeddings that are not finite"):
+        evaluate_model(tmp_path / "model", [build_benchmark("world", data=world)], tmp_path / "out")
+    assert not (tmp_path / "out/results.json").exists()

@@ -1,0 +1,65 @@
+import pickle
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rebind.concepts import build_extractor, extract_concepts
+from rebind.types import UserError
+
+EXTRACT = build_extractor()
+
+
+WORDS = ("a", "the", "red", "man's", ",", "and", "'", ".", "left", "of", "/", "2", "one", "sitting", "is", "\n")
+
+
+@given(st.text() | st.lists(st.sampled_from(WORDS)).map(" ".join))
+def test_any_text_yields_concepts_unless_it_is_blank(text):
+    if not text.strip():
+        with pytest.raises(UserError, match="blank"):
+            EXTRACT(text)
+        return
+    concepts = EXTRACT(text)
+    assert concepts
+    assert all(concept.strip() == concept != "" for concept in concepts)
+    assert len(set(concepts)) == len(concepts)
+
+
+def test_a_very_long_text_is_read_to_its_end():
+    assert EXTRACT("a red and " * 5000 + "blue house")[-1].endswith("blue house")
+
+
+def test_extractor_knows_how_it_was_built():
+    assert (EXTRACT.backend, EXTRACT.settings) == ("textblob", {"keep_numbers": True})
+    assert build_extractor("textblob", keep_numbers=False).settings == {"keep_numbers": False}
+
+
+def test_extractor_can_be_sent_to_another_process():
+    assert pickle.loads(pickle.dumps(EXTRACT))("a big cat") == ["big cat"]
+
+
+def test_captions_are_read_one_by_one():
+    concepts = extract_concepts(iter(["a cat", "two hats", " "]), EXTRACT)
+    assert [next(concepts), next(concepts)] == [["cat"], ["two hats"]]
+    with pytest.raises(UserError):
+        next(concepts)
+
+
+@pytest.mark.parametrize(
+    ("backend", "settings", "message"),
+    [
+        ("nltk", {}, "unknown concept backend 'nltk'.*textblob"),
+        ("textblob", {"numbers": True}, "unknown setting 'numbers'.*keep_numbers"),
+        ("textblob", {"keep_numbers": "no"}, "'keep_numbers'.*'no'.*must be a bool"),
+    ],
+)
+def test_unknown_names_are_answered_with_the_known_ones(backend, settings, message):
+    with pytest.raises(UserError, match=message):
+        build_extractor(backend, **settings)
+
+
+def test_reading_captions_does_not_import_torch():
+    code = "import sys, rebind.concepts as c; c.build_extractor()('a cat'); assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,118 @@
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rebind.data.writing import write_folder_source
+from rebind.storage import atomic_path, write_json, write_text
+from rebind.types import UserError
+
+IN_NAMESPACE = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"]
+
+
+def small_disks():
+    """How a full disk can be had here: /dev/full always, a small tmpfs where user namespaces are permitted."""
+    yield "/dev/full"
+    if shutil.which("unshare"):
+        probe = subprocess.run(
+            [*IN_NAMESPACE, "mount -t tmpfs -o size=64k tmpfs /mnt"], capture_output=True, check=False
+        )
+        if probe.returncode == 0:
+            yield "tmpfs"
+
+
+def test_a_file_appears_whole(tmp_path):
+    target = tmp_path / "new" / "a.json"
+    write_json(target, {"é": 1})
+    assert target.read_text() == '{\n  "é": 1\n}\n'
+    write_text(target, "next")
+    assert target.read_text() == "next"
+    assert os.listdir(target.parent) == ["a.json"]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError, SystemExit])
+def test_a_failure_leaves_what_was_there(tmp_path, error):
+    target = tmp_path / "a"
+    target.write_text("old")
+
+    def fail():
+        with atomic_path(target) as temporary:
+            temporary.write_text("half")
+            raise error
+
+    with pytest.raises(error):
+        fail()
+    assert target.read_text() == "old"
+    assert os.listdir(tmp_path) == ["a"]
+
+
+def test_a_folder_is_replaced_whole(tmp_path):
+    target = tmp_path / "run"
+    for names in (["a", "b"], ["c"]):
+        with atomic_path(target) as temporary:
+            temporary.mkdir()
+            for name in names:
+                (temporary / name).write_text(name)
+        assert sorted(os.listdir(target)) == names
+
+    def fail():
+        with atomic_path(target) as temporary:
+            temporary.mkdir()
+            (temporary / "d").write_text("d")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert os.listdir(target) == ["c"]
+    assert os.listdir(tmp_path) == ["run"]
+
+
+def test_a_full_disk_is_one_sentence(tmp_path):
+    """A real ENOSPC: the temporary file is a link to the device that is always full."""
+    target = tmp_path / "a.txt"
+    target.write_text("old")
+
+    def write():
+        with atomic_path(target) as temporary:
+            temporary.symlink_to("/dev/full")
+            temporary.write_text("new")
+
+    with pytest.raises(UserError) as caught:
+        write()
+    assert str(caught.value) == f"cannot write {target}: the disk is full; free some space or choose another folder"
+    assert target.read_text() == "old"
+    assert os.listdir(tmp_path) == ["a.txt"]
+    assert Path("/dev/full").exists()
+
+
+@pytest.mark.parametrize("disk", list(small_disks()))
+def test_the_disk_fills_while_a_folder_is_written(tmp_path, disk):
+    if disk == "tmpfs":
+        code = "import sys, pathlib; from rebind.data.writing import write_folder_source as w\n"
+        code += "try: w(pathlib.Path('data'), ((str(n), bytes(5000), 'a') for n in range(100)))\n"
+        code += "except Exception as error: print(type(error).__name__, error)"
+        script = (
+            f'mount -t tmpfs -o size=64k tmpfs "{tmp_path}" && cd "{tmp_path}" && "{sys.executable}" -c "{code}"; ls -A'
+        )
+        output = subprocess.check_output([*IN_NAMESPACE, script], text=True)
+        assert output == "UserError cannot write data: the disk is full; free some space or choose another folder\n"
+        return
+
+    def samples():
+        yield "1", b"one", "a"
+        (images,) = tmp_path.glob(".data.*.partial/images")
+        (images / "2.jpg").symlink_to(disk)
+        yield "2", b"two", "b"
+
+    with pytest.raises(UserError, match=r"cannot write .*data: the disk is full; free some space"):
+        write_folder_source(tmp_path / "data", samples())
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_path_through_a_file_is_one_sentence(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="a part of the path is a file, not a folder"):
+        write_text(tmp_path / "file" / "folder" / "a.txt", "text")
