@@ -136,7 +136,7 @@ def build_word_tokenizer(captions: Iterable[str]) -> PreTrainedTokenizerFast:
         pad_token=PAD,
         unk_token=UNKNOWN,
         eos_token=END,
-        model_max_length=4 * math.ceil((longest + 1) / 4),
+        model_max_length=longest + 1,
         padding_side="right",
         model_input_names=["input_ids"],
     )
