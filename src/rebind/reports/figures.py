@@ -11,18 +11,20 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch, Rectangle
-from PIL import Image
+from PIL import Image, ImageOps
 
 from rebind.reports.arms import COLOURS, Arm, composition_measure, concept_arm, read_arms
+from rebind.reports.pictures import SIDE
 from rebind.reports.scenes import Bar, Identity, Judgement, Scene, identities, judged_scenes
 from rebind.reports.table import percent
 from rebind.storage import atomic_path
 from rebind.types import UserError
 
-WIDTH, ROW, MARGIN, FOOT = 8.8, 2.1, 0.15, 0.35  # inches
+WIDTH, ROW, MARGIN, FOOT = 8.8, 2.1, 0.15, 0.5  # inches
 PICTURE = ROW - 2 * MARGIN
 TEXT = PICTURE + 3 * MARGIN  # where the words begin
 BARS, ROOM = TEXT + 0.85, 3.65  # where bars begin, and the room that they have
+LETTERS = 52  # of bold type at full size that fit beside the picture
 DOTS_PER_INCH = 200  # twice the 880 pixels of a README's column
 INK, MUTED, TRACK = "#1b1d21", "#5d636e", "#f1efea"
 MARKS = {"right": "✓ right", "wrong": "✗ wrong", "tie": "= tie"}
@@ -32,8 +34,8 @@ MARK_COLOURS = {"right": "#00694b", "wrong": "#a8321a", "tie": "#a8321a"}
 def write_effect_picture(runs: Sequence[Path], out: Path) -> Path:
     """Write the README's picture as PNG to ``out``: two swap scenes as plain tuning and C2LIP score them.
 
-    Shown are the first swap scenes (else any) on which the two models disagree, then the first of the rest; the line
-    at the foot says how often each model is right over the whole test, so that two scenes cannot mislead.
+    Shown are the first swap scenes (else any) on which the two models disagree, then the first of the rest; the lines
+    at the foot say so, and how often each model is right over the whole test, so that two scenes cannot mislead.
 
     Raises:
         UserError: when a run folder cannot be read or no scene was scored by both models.
@@ -49,7 +51,7 @@ def write_effect_picture(runs: Sequence[Path], out: Path) -> Path:
             "no scene with a readable picture was scored by both a C2LIP run and a plain run; "
             "pass run folders whose examples.json hold the same scenes"
         )
-    picture = effect_picture(scenes, _footer(pair))
+    picture = effect_picture(scenes, _footer(pair, scenes))
     with atomic_path(Path(out)) as temporary:
         picture.save(temporary, "PNG", optimize=True)
     return Path(out)
@@ -69,7 +71,7 @@ def effect_picture(scenes: Sequence[Scene], footer: str = "") -> Image.Image:
     with mpl.rc_context({"text.parse_math": False, "hatch.linewidth": 1.1}):
         for number, scene in enumerate(scenes):
             _row(axes, scene, ROW * number)
-        axes.text(TEXT, height - FOOT / 2 - 0.05, footer, fontsize=8.5, color=MUTED, va="center")
+        axes.text(TEXT, height - MARGIN, footer, fontsize=8, color=MUTED, va="bottom", linespacing=1.5)
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png", dpi=DOTS_PER_INCH)
     return Image.open(buffer).convert("RGB").quantize(128, dither=Image.Dither.NONE)
@@ -83,13 +85,15 @@ def _row(axes: Axes, scene: Scene, top: float) -> None:
         )
         axes.add_patch(frame)
         extent = (box[0], box[0] + PICTURE, box[1] + PICTURE, box[1])
-        drawn = axes.imshow(np.asarray(scene.picture), extent=extent, interpolation="lanczos", aspect="auto")
+        square = ImageOps.pad(scene.picture, (SIDE, SIDE), color="white")
+        drawn = axes.imshow(np.asarray(square), extent=extent, interpolation="lanczos", aspect="auto")
         drawn.set_clip_path(frame)
+    size = min(11.0, 11.0 * LETTERS / max(len(scene.caption), len(scene.foil), 1))
     for line, (name, words, colour) in enumerate((("caption", scene.caption, INK), ("foil", scene.foil, MUTED))):
         y = top + 0.3 + 0.27 * line
         _key(axes, y, filled=not line)
         axes.text(TEXT + 0.24, y, name, fontsize=8.5, color=MUTED, va="center")
-        axes.text(BARS, y, words, fontsize=11, color=colour, va="center", weight="normal" if line else "bold")
+        axes.text(BARS, y, words, fontsize=size, color=colour, va="center", weight="normal" if line else "bold")
     for number, judgement in enumerate(scene.judgements):
         _bars(axes, judgement, top + 0.95 + 0.5 * number)
 
@@ -139,14 +143,19 @@ def _chosen(pair: Sequence[Arm], shared: Sequence[Identity]) -> list[Identity]:
     return sorted(shared, key=rank)[:2]
 
 
-def _footer(pair: Sequence[Arm]) -> str:
+def _footer(pair: Sequence[Arm], scenes: Sequence[Scene]) -> str:
+    """How the scenes were chosen, and how often each model is right over the whole test."""
+    differ = all(len({judgement.outcome for judgement in scene.judgements}) > 1 for scene in scenes)
+    lines = ["The first scenes on which the two models differ." if differ else "The first scenes of the test."]
+    lines[0] += " Bars start at zero; lengths compare within a model only."
     measure = composition_measure(pair)
-    if measure is None:
-        return ""
-    found = [(arm, estimate) for arm in pair if (estimate := measure.of(arm)) is not None]
-    said = " · ".join(f"{arm.label} {percent(estimate.value)} % right" for arm, estimate in found)
-    if not found:
-        return ""
-    first = found[0][1]
-    seeds = f", mean of {len(first.by_seed)} seeds" if first.over_seeds else ", one seed"
-    return f"Over all {first.n:,} {measure.name}: {said}{seeds}. Bars start at zero."
+    found = [(arm, estimate) for arm in pair if measure and (estimate := measure.of(arm)) is not None]
+    if measure and found:
+        first = found[0][1]
+        said = ", ".join(
+            f"{arm.label} {percent(estimate.value)} % [{percent(estimate.low)}, {percent(estimate.high)}]"
+            for arm, estimate in found
+        )
+        seeds = f"mean of {len(first.by_seed)} seeds" if first.over_seeds else "one seed"
+        lines.append(f"Right on all {first.n:,} {measure.name}: {said} ({seeds}, 95 %).")
+    return "\n".join(lines)

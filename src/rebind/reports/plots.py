@@ -18,6 +18,7 @@ from rebind.reports.arms import (
     Arm,
     Measure,
     composition_measure,
+    is_foil_score,
     name_of,
     recognition_measures,
     score_keys,
@@ -111,9 +112,9 @@ def trade_off_plot(arms: Sequence[Arm]) -> str | None:
             elinewidth=1.2, markeredgecolor=PAPER, markeredgewidth=1.2, zorder=4,
         )  # fmt: skip
         means[arm.label] = (100 * x.value, 100 * y.value)
-    axes.axhline(50, color=MUTED, linewidth=1, linestyle=(0, (2, 3)))
-    axes.annotate("guessing", (0, 50), xycoords=("axes fraction", "data"), xytext=(3, 3), textcoords="offset points",
-                  color=MUTED, fontsize=9)  # fmt: skip
+    if all(is_foil_score(key) for key in composition.keys):
+        axes.axhline(50, color=MUTED, linewidth=1, linestyle=(0, (2, 3)))
+        axes.annotate("guessing", (0, 50), (3, 3), ("axes fraction", "data"), "offset points", color=MUTED, fontsize=9)
     axes.margins(0.16, 0.12)
     name = "retention top-1" if across.name == "retention" else "retrieval R@1"
     axes.set_xlabel(f"{name}, % →")
@@ -172,7 +173,8 @@ def category_plot(arms: Sequence[Arm]) -> str | None:
             )
         if place:
             axes.axhline(place - 0.5, color=RULE, linewidth=0.7)
-    axes.axvline(50, color=MUTED, linewidth=1, linestyle=(0, (2, 3)))
+    if all(is_foil_score(key) for key in keys):
+        axes.axvline(50, color=MUTED, linewidth=1, linestyle=(0, (2, 3)))
     axes.set_yticks(range(len(keys)), [f"{name_of(k)} · {k[0]}" if several else name_of(k) for k in keys], color=INK)
     axes.tick_params(axis="y", length=0)
     axes.grid(visible=False, axis="y")
@@ -194,14 +196,19 @@ def loss_plots(arms: Sequence[Arm], name: str = "loss") -> list[str]:
 
 
 def _loss_plot(arms: Sequence[Arm], part: str, title: str, name: str) -> str:
-    figure, axes = _axes(2.4, 3.6)
+    figure, axes = _axes(2.5, 4.0)
     smallest, largest = np.inf, -np.inf
     for arm in arms:
         for run in arm.runs:
             curve = _curve(run.metrics, part)
             if not len(curve):
                 continue
-            axes.plot(curve[:, 0], curve[:, 1], color=_stand_in(arm), linewidth=1.5, alpha=0.75)
+            marker: dict[str, Any] = {
+                "marker": MARKERS[arm.paint],
+                "markevery": [-1],
+                "markersize": 9 if arm.paint == C2LIP else 6,
+            }
+            axes.plot(curve[:, 0], curve[:, 1], color=_stand_in(arm), linewidth=1.4, alpha=0.75, **marker)
             smallest, largest = min(smallest, curve[:, 1].min()), max(largest, curve[:, 1].max())
     if smallest > 0 and largest > 20 * smallest:
         axes.set_yscale("log")

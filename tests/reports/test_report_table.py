@@ -1,0 +1,83 @@
+"""The table in its three dresses, against numbers computed from the files."""
+
+import io
+
+import numpy as np
+from fake_runs import score, write_run
+from rich.console import Console
+
+from rebind.reports import markdown_table, print_table, summary_table
+
+
+def cells(table, name):
+    row = next(row for row in table.rows if row.name == name)
+    return dict(zip((arm.label for arm in table.arms), row.cells, strict=True))
+
+
+def test_arms_stand_in_the_order_of_the_story(runs):
+    labels = [arm.label for arm in summary_table(list(reversed(runs))).arms]
+    assert labels[:4] == ["base", "SigLIP", "CLIP", "C2LIP"]
+    assert set(labels[4:]) == {"NPC alone", "XAC alone"}
+
+
+def test_every_cell_is_the_mean_over_seeds(runs, raw_scores):
+    table = summary_table(runs)
+    for name, key in {
+        "swap attribute": ("world", "swap_att", "accuracy"),
+        "held-out pairings": ("world", "held_out", "accuracy"),
+        "text → image R@5": ("world", "retrieval", "text_to_image_recall@5"),
+        "zero-shot top-1": ("world", "zero_shot", "top1"),
+        "retention top-1": ("world", "retention", "top1"),
+    }.items():
+        for label, cell in cells(table, name).items():
+            values = [raw_scores[label, seed][key] for seed in (1, 2, 3)]
+            assert np.isclose(cell.value, np.mean(values))
+            assert cell.over_seeds
+
+
+def test_every_score_of_the_files_has_a_row(runs, raw_scores):
+    keys = {key for scores in raw_scores.values() for key in scores}
+    assert len(summary_table(runs).rows) == len(keys) + 1  # and the mean of both swaps
+
+
+def test_chance_is_given_for_foils_only(runs):
+    table = summary_table(runs)
+    assert {row.chance for row in table.rows if row.group == "Composition"} == {0.5}
+    assert {row.chance for row in table.rows if row.group != "Composition"} == {None}
+
+
+def test_columns_adapt_to_another_benchmark_and_to_gaps(tmp_path):
+    photos = write_run(tmp_path, "C2LIP", 1, [score("retrieval", "test", "image_to_text_recall@1", 0.5, 40)])
+    table = summary_table([photos])
+    assert [row.name for row in table.rows] == ["image → text R@1"]
+    assert "bootstrap" in table.note
+    foils = write_run(tmp_path, "SigLIP", 1, [score("sugarcrepe", "swap_att", "accuracy", 0.6, 600)])
+    table = summary_table([photos, foils])
+    assert [row.group for row in table.rows] == ["Composition · sugarcrepe", "Retrieval · retrieval"]
+    assert cells(table, "image → text R@1")["SigLIP"] is None
+
+
+def test_the_terminal_table_fits_80_columns_without_cutting_a_number(runs):
+    stream = io.StringIO()
+    print_table(runs, Console(file=stream, width=80))
+    printed = stream.getvalue()
+    assert max(map(len, printed.splitlines())) <= 80
+    assert "…" not in printed
+    cell = cells(summary_table(runs), "swap object")["C2LIP"]
+    assert f"{100 * cell.value:.1f}±{50 * (cell.high - cell.low):.1f}" in printed
+
+
+def test_markdown_is_a_rectangular_table_with_a_note(runs):
+    text = markdown_table(runs)
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    assert {line.count("|") for line in lines} == {9}
+    assert len(lines) == 2 + len(summary_table(runs).rows)
+    assert "Student's t over seeds" in text
+
+
+def test_a_label_with_a_bar_or_markup_breaks_nothing(tmp_path):
+    run = write_run(tmp_path, "a|b [bold]x", 1)
+    assert "a\\|b [bold]x" in markdown_table([run])
+    stream = io.StringIO()
+    print_table([run], Console(file=stream, width=120))
+    assert "a|b [bold]x" in stream.getvalue()
