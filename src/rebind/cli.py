@@ -1,0 +1,242 @@
+"""The command line: parse, call, print. Everything heavy is imported inside the command that needs it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from rebind.types import UserError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    help="Teach CLIP and SigLIP models which attribute belongs to which object, measure it, and prove that nothing "
+    "else got worse.",
+)
+console = Console()
+
+
+@app.command()
+def quickstart(
+    out: Annotated[Path, typer.Option(help="folder for the world, the runs and the report")] = Path("quickstart"),
+    seeds: Annotated[int, typer.Option(help="how many seeds to train side by side", min=1)] = 3,
+    jobs: Annotated[int | None, typer.Option(help="processes; as many as there are processor cores if not given")] = None,
+    steps: Annotated[int | None, typer.Option(help="tuning steps; the recipes' own if not given", min=1)] = None,
+    pretrain_steps: Annotated[int | None, typer.Option(help="pre-training steps, likewise", min=1)] = None,
+    scenes: Annotated[int, typer.Option(help="training scenes", min=1)] = 20_000,
+    test_scenes: Annotated[int, typer.Option(help="test scenes", min=10)] = 1_000,
+) -> None:
+    """The whole story on the built-in world: pre-train, tune with SigLIP, CLIP and C2LIP, evaluate, report."""
+    from rebind.quickstart import QuickstartSettings, run_quickstart
+
+    settings = QuickstartSettings(out, seeds, jobs or os.cpu_count() or 1, steps, pretrain_steps, scenes, test_scenes)
+    runs, page = run_quickstart(settings, console)
+    _print_outcome(runs, page)
+
+
+@app.command()
+def world(
+    out: Annotated[Path, typer.Option(help="folder to write; must not exist yet, or be empty")],
+    train: Annotated[int, typer.Option(help="tuning scenes")] = 20_000,
+    test: Annotated[int, typer.Option(help="test scenes")] = 1_000,
+    pretrain: Annotated[int | None, typer.Option(help="pre-training scenes; as many as --train if not given")] = None,
+    seed: Annotated[int, typer.Option(help="everything in the world follows from it")] = 0,
+    picture_size: Annotated[int, typer.Option(help="pixels a side")] = 48,
+    format: Annotated[str, typer.Option(help="of the training data: folder or shards")] = "folder",
+) -> None:
+    """Write the built-in scenes: training data, foils, retrieval, zero-shot classes, retention."""
+    from rebind.world import WorldSettings, write_world
+
+    write_world(out, WorldSettings(train, test, pretrain, seed, picture_size, format))  # type: ignore[arg-type]
+    console.print(f"The world is in {out}.")
+
+
+@app.command()
+def concepts(
+    data: Annotated[Path | None, typer.Argument(help="captioned images: folder, captions file or shards")] = None,
+    captions: Annotated[Path | None, typer.Option(help='instead of DATA: JSON lines {"key", "caption"}')] = None,
+    out: Annotated[Path | None, typer.Option(help='with --captions: JSON lines {"key", "concepts"}')] = None,
+    backend: Annotated[str, typer.Option(help="what finds the noun phrases")] = "textblob",
+) -> None:
+    """Cut captions into concepts and write them beside the captions."""
+    if (data is None) == (captions is None) or (captions is None) != (out is None):
+        raise UserError("give either DATA, or --captions IN.jsonl together with --out OUT.jsonl")
+    if captions is not None and out is not None:
+        from rebind.concepts import build_extractor
+        from rebind.concepts.captions_file import extract_file
+
+        found = extract_file(captions, out, build_extractor(backend))
+        console.print(
+            f"{found.concepts} concepts of {found.captions} captions are in {out}; {found.without_noun_phrase} captions "
+            "name nothing and are their own concept."
+        )
+        return
+    from rebind.annotate import annotate_concepts
+
+    assert data is not None
+    written = annotate_concepts(data, backend)
+    console.print(f"{written.concepts} concepts of {written.samples} samples are in {written.file}.")
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def train(
+    context: typer.Context,
+    recipe: Annotated[str | None, typer.Argument(help="a .yaml file or the name of a built-in recipe")] = None,
+    show_settings: Annotated[bool, typer.Option("--settings", help="list all settings and recipes, and stop")] = False,
+) -> None:
+    """Train from a recipe; every setting is also a flag: --model M --data D --objective c2lip --out O --learning-rate 1e-5.
+
+    A setting of the objective is given as --objective-settings.concept_weight 4. The same command continues a run that
+    was killed.
+    """
+    from rebind.training import load_recipe
+
+    if show_settings:
+        _print_settings()
+        return
+    arguments = list(context.args)
+    if recipe is not None and recipe.startswith("-"):  # click takes the first unknown flag for the argument
+        arguments, recipe = [recipe, *arguments], None
+    loaded = load_recipe(recipe, _overrides(arguments))
+    from rebind.training.run import train as run
+
+    model = run(loaded)
+    console.print(f"The model is in {model}; what happened on the way is in {loaded.out / 'summary.json'}.")
+
+
+@app.command()
+def eval(
+    model: Annotated[str | None, typer.Argument(help="a run's folder, a model folder or a hub name")] = None,
+    benchmark: Annotated[str, typer.Option(help="one or more names, separated by commas")] = "",
+    data: Annotated[Path | None, typer.Option(help="what world, retrieval or zero_shot read")] = None,
+    annotations: Annotated[Path | None, typer.Option(help="what sugarcrepe or foils read")] = None,
+    images: Annotated[Path | None, typer.Option(help="folder of the images that the annotations name")] = None,
+    out: Annotated[Path | None, typer.Option(help="folder for results.json; a run's own folder if not given")] = None,
+    label: Annotated[str | None, typer.Option(help="what reports call this model")] = None,
+    show_list: Annotated[bool, typer.Option("--list", help="list the benchmarks and what they read, and stop")] = False,
+) -> None:
+    """Evaluate a model and write results.json, every number with its sample size and a 95 % interval."""
+    from rebind.benchmarks import BENCHMARKS, build_benchmark
+
+    if show_list:
+        for name, kind in BENCHMARKS.items():
+            console.print(f"[bold]{name}[/] " + ", ".join(f"--{file}: {meaning}" for file, meaning in kind.files.items()))
+        return
+    if model is None or not benchmark:
+        raise UserError("give a MODEL and --benchmark NAME; `rebind eval --list` lists the benchmarks")
+    from rebind.evaluate import evaluate_run
+
+    given = {"data": data, "annotations": annotations, "images": images}
+    built = []
+    for name in benchmark.split(","):
+        wanted = BENCHMARKS[name].files if name in BENCHMARKS else {}
+        built.append(build_benchmark(name, **{file: given[file] for file in wanted if given[file] is not None}))
+    console.print(f"The results are in {evaluate_run(model, built, out, label)}.")
+
+
+@app.command()
+def report(
+    runs: Annotated[list[Path], typer.Argument(help="folders with results.json")],
+    out: Annotated[Path, typer.Option(help="the page")] = Path("report.html"),
+    title: Annotated[str | None, typer.Option(help="of the page")] = None,
+) -> None:
+    """Lay runs side by side: one page that needs no network, and the table on the screen."""
+    from rebind.reports import write_report
+
+    _print_outcome(runs, write_report(runs, out, title))
+
+
+@app.command()
+def score(
+    model: Annotated[str, typer.Argument(help="a run's folder, a model folder or a hub name")],
+    image: Annotated[Path, typer.Argument(help="a picture")],
+    captions: Annotated[list[str], typer.Argument(help="what it may show")],
+) -> None:
+    """Rank captions by how well they fit a picture."""
+    from rebind.data.broken import BrokenImageError
+    from rebind.data.images import decode_image
+    from rebind.evaluate import model_folder
+    from rebind.models import DualEncoder
+    from rebind.models.scoring import score_captions
+
+    try:
+        picture = decode_image(image)
+    except BrokenImageError as error:
+        raise UserError(f"{image}: {error}") from None
+    table = Table("caption", "cosine", "probability")
+    for row in score_captions(DualEncoder.from_pretrained(model_folder(model)), picture, captions):
+        table.add_row(row.caption, f"{row.cosine:.4f}", f"{row.probability:.1%}")
+    console.print(table)
+
+
+def _overrides(arguments: list[str]) -> dict[str, Any]:
+    """``["--learning-rate", "1e-5", "--objective-settings.concept_weight=4"]`` as settings."""
+    import yaml
+
+    settings: dict[str, Any] = {}
+    words = iter(arguments)
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not name.startswith("--"):
+            raise UserError(f"unexpected {word!r}; settings are given as --name value")
+        if not equals:
+            value = next(words, "")
+        if not value:
+            raise UserError(f"the setting {name} has no value; settings are given as --name value")
+        outer, dot, inner = name.removeprefix("--").partition(".")
+        outer = outer.replace("-", "_")
+        if dot:
+            settings.setdefault(outer, {})[inner.replace("-", "_")] = _number_or_text(yaml.safe_load(value))
+        else:
+            settings[outer] = value
+    return settings
+
+
+def _number_or_text(value: Any) -> Any:
+    """YAML takes 1e-5 for a text; a command line should not."""
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
+
+
+def _print_settings() -> None:
+    from rebind.training import Recipe, recipe_names
+
+    console.print(f"Built-in recipes: {', '.join(recipe_names())}\n")
+    table = Table("setting", "default", "meaning")
+    for name, setting in Recipe.model_fields.items():
+        default = "(required)" if setting.is_required() else str(setting.get_default(call_default_factory=True))
+        table.add_row(f"--{name.replace('_', '-')}", default, setting.description or "")
+    console.print(table)
+
+
+def _print_outcome(runs: list[Path], page: Path) -> None:
+    from rebind.reports import print_table, verdict
+
+    print_table(runs, console)
+    console.print(f"\n{verdict(runs)}\n", highlight=False)
+    console.print(f"The page is {page.resolve()}")
+
+
+def main() -> None:
+    """Run the command line; what a user can mend ends in one sentence and exit status 2."""
+    try:
+        app(standalone_mode=True)
+    except UserError as error:
+        if os.environ.get("REBIND_TRACEBACK"):
+            raise
+        Console(stderr=True, soft_wrap=True).print(f"rebind: {error}", markup=False, highlight=False)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

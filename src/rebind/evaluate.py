@@ -1,0 +1,54 @@
+"""Evaluating a run or any other model: where the rooms ``training`` and ``benchmarks`` meet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from rebind.benchmarks import Benchmark, evaluate_model
+from rebind.types import UserError
+
+
+def model_folder(model: str) -> str:
+    """The model to load: ``RUN/model`` if ``model`` is a run's folder, else ``model`` itself."""
+    run = Path(model)
+    if not (run / "recipe.yaml").is_file():
+        return model
+    if not (run / "model").is_dir():
+        raise UserError(f"the run {run} has no model yet; start its training again, it will continue")
+    return str(run / "model")
+
+
+def evaluate_run(model: str, benchmarks: Sequence[Benchmark], out: Path | None, label: str | None) -> Path:
+    """Evaluate and write ``results.json``.
+
+    Args:
+        model: a run's folder, whose recipe then goes into the results; a model folder or hub name.
+        benchmarks: one or more.
+        out: the folder for the results; may be left out for a run.
+        label: what reports call it; the recipe's label, or "base" for a model that is no run.
+
+    Returns:
+        Path of the results.
+
+    Raises:
+        UserError: when there is no place to write to, or the model cannot be loaded or evaluated.
+    """
+    recipe_file = Path(model) / "recipe.yaml"
+    if not recipe_file.is_file():
+        if out is None:
+            raise UserError(f"{model} is no run of rebind, so say where the results go: --out DIR")
+        return evaluate_model(model, benchmarks, out, {"label": label or "base"})
+    recipe: dict[str, Any] = yaml.safe_load(recipe_file.read_text(encoding="utf-8"))
+    return evaluate_model(
+        model_folder(model),
+        benchmarks,
+        out or Path(model),
+        {**recipe, "label": label or recipe["label"] or recipe["objective"]},
+        objective=recipe["objective"],
+        seed=recipe["seed"],
+        attention_scale=float(recipe["objective_settings"].get("attention_scale", 10.0)),
+    )

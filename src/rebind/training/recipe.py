@@ -1,0 +1,136 @@
+"""A recipe: every setting of a training run, checked before anything heavy is loaded."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from rebind.types import UserError
+
+SMALL_MODEL = "small-siglip"
+_RECIPES = files("rebind.training") / "recipes"
+
+
+class Recipe(BaseModel):
+    """All settings of a training run; what is not given keeps the value of C2LIP's published recipe.
+
+    Sizes are per process. ``steps`` counts optimiser steps and wins over ``epochs``.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+    model: str = Field("google/siglip-base-patch16-224", description="folder or hub name, or small-siglip")
+    from_scratch: bool = Field(False, description="start from random weights of the same architecture")
+    data: Path = Field(description="captioned images: a folder, a captions file or WebDataset shards")
+    out: Path = Field(description="the run's folder")
+    objective: str = Field("c2lip", description="name of a file in rebind/objectives")
+    objective_settings: dict[str, Any] = Field(default_factory=dict, description="settings of the objective")
+    label: str | None = Field(None, description="what reports call this run; runs of one label are averaged")
+
+    batch_size: int = Field(96, ge=2)
+    gradient_accumulation: int = Field(1, ge=1)
+    steps: int | None = Field(None, ge=1)
+    epochs: float = Field(5.0, gt=0)
+    learning_rate: float = Field(1e-5, gt=0, lt=1)
+    warmup_steps: int = Field(50, ge=0)
+    weight_decay: float = Field(0.1, ge=0, lt=1)
+    beta1: float = Field(0.9, ge=0, lt=1)
+    beta2: float = Field(0.98, ge=0, lt=1)
+    epsilon: float = Field(1e-6, gt=0)
+    max_gradient_norm: float = Field(1.0, gt=0)
+    max_logit_scale: float = Field(100.0, gt=1)
+
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    device: Literal["auto", "cpu"] = "auto"
+    workers: int = Field(4, ge=0, description="processes that decode images")
+    cache_images: bool = Field(False, description="keep decoded images in memory, for small data")
+    max_broken_share: float = Field(0.10, ge=0, le=1)
+    seed: int = Field(0, ge=0)
+    log_every: int = Field(10, ge=1)
+    save_every: int = Field(500, ge=1)
+    keep_checkpoints: int = Field(2, ge=1)
+    tensorboard: bool = True
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Recipe:
+        if self.save_every % self.log_every:
+            raise ValueError(f"save_every ({self.save_every}) must be a multiple of log_every ({self.log_every})")
+        return self
+
+    def as_dict(self) -> dict[str, Any]:
+        """The settings as JSON and YAML can hold them."""
+        return self.model_dump(mode="json")
+
+
+def recipe_names() -> list[str]:
+    """Names of the recipes that come with the package, sorted."""
+    return sorted(entry.name.removesuffix(".yaml") for entry in _RECIPES.iterdir() if entry.name.endswith(".yaml"))
+
+
+def load_recipe(name_or_path: str | Path | None, overrides: dict[str, Any] | None = None) -> Recipe:
+    """Read a recipe and lay settings over it.
+
+    Args:
+        name_or_path: a YAML file, the name of a recipe of the package, or None for the defaults.
+        overrides: settings that win over the file's; a dict lays itself over the file's dict.
+
+    Raises:
+        UserError: one sentence that names the file and the first field that is wrong.
+    """
+    settings, origin = _read(name_or_path)
+    for name, value in (overrides or {}).items():
+        is_nested = isinstance(value, dict) and isinstance(settings.get(name), dict)
+        settings[name] = {**settings[name], **value} if is_nested else value
+    try:
+        recipe = Recipe(**settings)
+    except ValidationError as error:
+        raise UserError(f"{origin}: {_sentence(error)}") from None
+    _check_objective(recipe, origin)
+    return recipe
+
+
+def _read(name_or_path: str | Path | None) -> tuple[dict[str, Any], str]:
+    if name_or_path is None:
+        return {}, "the settings given"
+    path = Path(name_or_path)
+    if path.suffix in {".yaml", ".yml"} or path.is_file():
+        if not path.is_file():
+            raise UserError(f"the recipe {path} does not exist")
+        text, origin = path.read_text(encoding="utf-8"), str(path)
+    elif str(name_or_path) in recipe_names():
+        text, origin = (_RECIPES / f"{name_or_path}.yaml").read_text(encoding="utf-8"), f"recipe {name_or_path}"
+    else:
+        raise UserError(
+            f"unknown recipe {str(name_or_path)!r}; give a .yaml file or one of {', '.join(recipe_names())}"
+        )
+    try:
+        settings = yaml.safe_load(text) or {}
+    except yaml.YAMLError as error:
+        raise UserError(f"{origin} is not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(settings, dict):
+        raise UserError(f"{origin} must hold `setting: value` lines, not a {type(settings).__name__}")
+    return settings, origin
+
+
+def _sentence(error: ValidationError) -> str:
+    first = error.errors()[0]
+    field = ".".join(str(part) for part in first["loc"]) or "settings"
+    if first["type"] == "missing":
+        return f"the setting {field} is missing; it says: {Recipe.model_fields[field].description}"
+    if first["type"] == "extra_forbidden":
+        return f"there is no setting {field}; known are {', '.join(Recipe.model_fields)}"
+    message = first["msg"].removeprefix("Value error, ")
+    return message if field == "settings" else f"{field}: {message[0].lower() + message[1:]}, not {first['input']!r}"
+
+
+def _check_objective(recipe: Recipe, origin: str) -> None:
+    from rebind.objectives import build_objective  # late: imports torch
+
+    try:
+        build_objective(recipe.objective, **recipe.objective_settings)
+    except UserError as error:
+        raise UserError(f"{origin}: {error}") from None
