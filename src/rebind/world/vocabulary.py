@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from __future__ import annotations
-
 #: Shapes that occur in pre-training and in the tuning data.
 SHAPES = (
     "circle", "square", "triangle", "star", "heart", "moon", "cross", "ring", "diamond", "hexagon",

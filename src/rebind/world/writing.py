@@ -108,6 +108,19 @@ def write_world(out: Path, settings: WorldSettings) -> None:
         write_json(folder / "world.json", {**asdict(settings), "held_out": _names(held_out)})
 
 
+def read_world_settings(folder: Path) -> WorldSettings:
+    """The settings that a world was written with.
+
+    Raises:
+        UserError: when ``folder`` is no world.
+    """
+    try:
+        written = json.loads((folder / "world.json").read_text(encoding="utf-8"))
+        return WorldSettings(**{name: written[name] for name in WorldSettings.__dataclass_fields__})
+    except (OSError, ValueError, KeyError, TypeError):
+        raise UserError(f"{folder} is not a world; write one with `rebind world --out DIR`") from None
+
+
 def _samples(scenes: Scenes, captions: list[str], size: int) -> Iterator[CaptionedBytes]:
     for start in range(0, len(scenes), _CHUNK):
         pictures = render(scenes[slice(start, start + _CHUNK)], size)

@@ -1,0 +1,167 @@
+"""The whole story on the built-in world: pre-train, tune in several ways at equal steps, evaluate, report."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from rebind.annotate import annotate_concepts
+from rebind.reports import write_report
+from rebind.training import Recipe, load_recipe
+from rebind.training.metrics_file import read_metrics
+from rebind.types import UserError
+from rebind.world import WorldSettings, read_world_settings, write_world
+
+FIRST_SEED = 11  # the recipes were chosen on seeds below this one
+WORLD_SEED = 11
+PRETRAINING = "world-pretrain"
+TUNING = ("world-c2lip", "world-npc", "world-xac", "world-siglip", "world-clip")  # the longest first
+
+
+@dataclass(frozen=True)
+class QuickstartSettings:
+    """How large the quick start is.
+
+    Attributes:
+        out: folder for the world, the runs and the report.
+        seeds: how many models are pre-trained, each of them tuned in every way.
+        jobs: processes, one thread each.
+        steps: of tuning, in place of the recipes'.
+        pretrain_steps: of pre-training, likewise.
+        scenes: for pre-training and for tuning, each.
+        test_scenes: for the benchmark.
+    """
+
+    out: Path
+    seeds: int = 3
+    jobs: int = 2
+    steps: int | None = None
+    pretrain_steps: int | None = None
+    scenes: int = 20_000
+    test_scenes: int = 1_000
+
+
+def run_quickstart(settings: QuickstartSettings, console: Console) -> tuple[list[Path], Path]:
+    """Run everything that has not been run yet; a quick start that was killed continues.
+
+    Returns:
+        The folders of the runs, and the report's page.
+
+    Raises:
+        UserError: when ``out`` cannot be written to, or holds the world of another quick start.
+    """
+    world = settings.out / "world"
+    with console.status("writing the world and reading concepts from its captions"):
+        _prepare(world, settings)
+    recipes = [_recipe(name, seed, world, settings) for seed in _seeds(settings) for name in (PRETRAINING, *TUNING)]
+    _run_all(recipes, world, settings.jobs, console)
+    runs = [recipe.out for recipe in recipes]
+    with console.status("writing the report"):
+        page = write_report(runs, settings.out / "report.html")
+    return runs, page
+
+
+def _seeds(settings: QuickstartSettings) -> range:
+    return range(FIRST_SEED, FIRST_SEED + settings.seeds)
+
+
+def _prepare(world: Path, settings: QuickstartSettings) -> None:
+    wanted = WorldSettings(train=settings.scenes, test=settings.test_scenes, seed=WORLD_SEED)
+    if not world.is_dir():
+        write_world(world, wanted)
+    elif read_world_settings(world) != wanted:
+        raise UserError(f"{world} is a world of other sizes; choose another --out or remove it")
+    if not (world / "train" / "annotations" / "concepts.jsonl").is_file():
+        annotate_concepts(world / "train")
+
+
+def _recipe(name: str, seed: int, world: Path, settings: QuickstartSettings) -> Recipe:
+    is_base = name == PRETRAINING
+    changes: dict[str, Any] = {
+        "data": world / ("pretrain" if is_base else "train"),
+        "out": settings.out / "runs" / f"{name.removeprefix('world-')}-seed{seed}",
+        "seed": seed,
+    }
+    if not is_base:
+        changes["model"] = str(settings.out / "runs" / f"pretrain-seed{seed}" / "model")
+    if steps := settings.pretrain_steps if is_base else settings.steps:
+        changes["steps"] = steps
+    return load_recipe(name, changes)
+
+
+def _run_all(recipes: list[Recipe], world: Path, jobs: int, console: Console) -> None:
+    """Train and evaluate, each run in a worker process as soon as the model that it starts from is there."""
+    waiting = list(recipes)
+    running: dict[Future[None], Recipe] = {}
+    trained: set[str] = set()
+    with _one_thread_each(), _pool(jobs) as pool, _progress(console) as progress:
+        tasks = {recipe.out: progress.add_task(recipe.out.name, total=recipe.steps, visible=False) for recipe in recipes}
+        total = progress.add_task("[bold]all runs", total=sum(recipe.steps or 0 for recipe in recipes))
+        while waiting or running:
+            for recipe in [each for each in waiting if _can_start(each, recipes, trained)]:
+                waiting.remove(recipe)
+                running[pool.submit(train_and_evaluate, recipe, world)] = recipe
+            finished, _ = wait(running, timeout=1.0, return_when=FIRST_COMPLETED)
+            for future in finished:
+                future.result()
+                trained.add(str(running.pop(future).out / "model"))
+            done = {recipe.out: _steps_done(recipe) for recipe in recipes}
+            for recipe in recipes:
+                active = 0 < done[recipe.out] < (recipe.steps or 0)
+                progress.update(tasks[recipe.out], completed=done[recipe.out], visible=active)
+            progress.update(total, completed=sum(done.values()))
+
+
+def _can_start(recipe: Recipe, recipes: list[Recipe], trained: set[str]) -> bool:
+    made_here = {str(each.out / "model") for each in recipes}
+    return recipe.model not in made_here or recipe.model in trained
+
+
+def _steps_done(recipe: Recipe) -> int:
+    rows = read_metrics(recipe.out / "metrics.jsonl")
+    return int(rows[-1]["step"]) if rows else 0
+
+
+def train_and_evaluate(recipe: Recipe, world: Path) -> None:
+    """One run in a worker process; what is done already is not done again."""
+    from rebind.benchmarks import build_benchmark
+    from rebind.evaluate import evaluate_run
+    from rebind.training.run import train
+
+    train(recipe, show_progress=False)
+    if not (recipe.out / "results.json").is_file():
+        evaluate_run(str(recipe.out), [build_benchmark("world", data=world)], None, None)
+
+
+def _pool(jobs: int) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn"))
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Small operations run slower on many threads than on one; workers read this when they start."""
+    names = ("OMP_NUM_THREADS", "TOKENIZERS_PARALLELISM")
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(OMP_NUM_THREADS="1", TOKENIZERS_PARALLELISM="false")
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _progress(console: Console) -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("steps"), TimeElapsedColumn())
+    return Progress(*columns, console=console)
