@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from rebind.types import UserError
 
@@ -28,7 +29,7 @@ console = Console()
 def quickstart(
     out: Annotated[Path, typer.Option(help="folder for the world, the runs and the report")] = Path("quickstart"),
     seeds: Annotated[int, typer.Option(help="how many seeds to train side by side", min=1)] = 3,
-    jobs: Annotated[int | None, typer.Option(help="processes; as many as there are processor cores if not given")] = None,
+    jobs: Annotated[int | None, typer.Option(help="processes; one for each processor core if not given")] = None,
     steps: Annotated[int | None, typer.Option(help="tuning steps; the recipes' own if not given", min=1)] = None,
     pretrain_steps: Annotated[int | None, typer.Option(help="pre-training steps, likewise", min=1)] = None,
     scenes: Annotated[int, typer.Option(help="training scenes", min=1)] = 20_000,
@@ -56,7 +57,7 @@ def world(
     from rebind.world import WorldSettings, write_world
 
     write_world(out, WorldSettings(train, test, pretrain, seed, picture_size, format))  # type: ignore[arg-type]
-    console.print(f"The world is in {out}.")
+    _say(f"The world is in {out}.")
 
 
 @app.command()
@@ -74,16 +75,16 @@ def concepts(
         from rebind.concepts.captions_file import extract_file
 
         found = extract_file(captions, out, build_extractor(backend))
-        console.print(
-            f"{found.concepts} concepts of {found.captions} captions are in {out}; {found.without_noun_phrase} captions "
-            "name nothing and are their own concept."
+        _say(
+            f"{found.concepts} concepts of {found.captions} captions are in {out}; "
+            f"{found.without_noun_phrase} captions name nothing and are their own concept."
         )
         return
     from rebind.annotate import annotate_concepts
 
     assert data is not None
     written = annotate_concepts(data, backend)
-    console.print(f"{written.concepts} concepts of {written.samples} samples are in {written.file}.")
+    _say(f"{written.concepts} concepts of {written.samples} samples are in {written.file}.")
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
@@ -92,10 +93,10 @@ def train(
     recipe: Annotated[str | None, typer.Argument(help="a .yaml file or the name of a built-in recipe")] = None,
     show_settings: Annotated[bool, typer.Option("--settings", help="list all settings and recipes, and stop")] = False,
 ) -> None:
-    """Train from a recipe; every setting is also a flag: --model M --data D --objective c2lip --out O --learning-rate 1e-5.
+    """Train from a recipe; every setting is also a flag: --model M --data D --objective c2lip --out O.
 
-    A setting of the objective is given as --objective-settings.concept_weight 4. The same command continues a run that
-    was killed.
+    `rebind train --settings` lists them. One of the objective is given as --objective-settings.concept_weight 4. The
+    same command continues a run that was stopped or killed.
     """
     from rebind.training import load_recipe
 
@@ -108,8 +109,12 @@ def train(
     loaded = load_recipe(recipe, _overrides(arguments))
     from rebind.training.run import train as run
 
-    model = run(loaded)
-    console.print(f"The model is in {model}; what happened on the way is in {loaded.out / 'summary.json'}.")
+    try:
+        model = run(loaded)
+    except KeyboardInterrupt:
+        _say("Stopped. The same command continues from the last checkpoint.")
+        raise typer.Exit(130) from None
+    _say(f"The model is in {model}; what happened on the way is in {loaded.out / 'summary.json'}.")
 
 
 @app.command()
@@ -128,18 +133,19 @@ def eval(
 
     if show_list:
         for name, kind in BENCHMARKS.items():
-            console.print(f"[bold]{name}[/] " + ", ".join(f"--{file}: {meaning}" for file, meaning in kind.files.items()))
+            _say(f"{name}  " + "; ".join(f"--{file}: {meaning}" for file, meaning in kind.files.items()))
         return
     if model is None or not benchmark:
         raise UserError("give a MODEL and --benchmark NAME; `rebind eval --list` lists the benchmarks")
     from rebind.evaluate import evaluate_run
 
-    given = {"data": data, "annotations": annotations, "images": images}
+    options = {"data": data, "annotations": annotations, "images": images}
+    given = {file: path for file, path in options.items() if path is not None}
     built = []
     for name in benchmark.split(","):
         wanted = BENCHMARKS[name].files if name in BENCHMARKS else {}
-        built.append(build_benchmark(name, **{file: given[file] for file in wanted if given[file] is not None}))
-    console.print(f"The results are in {evaluate_run(model, built, out, label)}.")
+        built.append(build_benchmark(name, **{file: path for file, path in given.items() if file in wanted}))
+    _say(f"The results are in {evaluate_run(model, built, out, label)}.")
 
 
 @app.command()
@@ -167,14 +173,21 @@ def score(
     from rebind.models import DualEncoder
     from rebind.models.scoring import score_captions
 
+    if not image.is_file():
+        raise UserError(f"the picture {image} does not exist")
     try:
         picture = decode_image(image)
     except BrokenImageError as error:
-        raise UserError(f"{image}: {error}") from None
+        raise UserError(f"the picture {image} cannot be read: {error}") from None
     table = Table("caption", "cosine", "probability")
     for row in score_captions(DualEncoder.from_pretrained(model_folder(model)), picture, captions):
-        table.add_row(row.caption, f"{row.cosine:.4f}", f"{row.probability:.1%}")
+        table.add_row(Text(row.caption), f"{row.cosine:.4f}", f"{row.probability:.1%}")
     console.print(table)
+
+
+def _say(text: str) -> None:
+    """Print a line as it is; the terminal may break it, so that paths can still be copied."""
+    console.print(text, soft_wrap=True, markup=False, highlight=False)
 
 
 def _overrides(arguments: list[str]) -> dict[str, Any]:
@@ -189,7 +202,7 @@ def _overrides(arguments: list[str]) -> dict[str, Any]:
             raise UserError(f"unexpected {word!r}; settings are given as --name value")
         if not equals:
             value = next(words, "")
-        if not value:
+        if not value or value.startswith("--"):
             raise UserError(f"the setting {name} has no value; settings are given as --name value")
         outer, dot, inner = name.removeprefix("--").partition(".")
         outer = outer.replace("-", "_")
@@ -211,11 +224,11 @@ def _number_or_text(value: Any) -> Any:
 def _print_settings() -> None:
     from rebind.training import Recipe, recipe_names
 
-    console.print(f"Built-in recipes: {', '.join(recipe_names())}\n")
+    _say(f"Built-in recipes: {', '.join(recipe_names())}\n")
     table = Table("setting", "default", "meaning")
     for name, setting in Recipe.model_fields.items():
         default = "(required)" if setting.is_required() else str(setting.get_default(call_default_factory=True))
-        table.add_row(f"--{name.replace('_', '-')}", default, setting.description or "")
+        table.add_row(Text(f"--{name.replace('_', '-')}", no_wrap=True), default, setting.description or "")
     console.print(table)
 
 
@@ -223,8 +236,8 @@ def _print_outcome(runs: list[Path], page: Path) -> None:
     from rebind.reports import print_table, verdict
 
     print_table(runs, console)
-    console.print(f"\n{verdict(runs)}\n", highlight=False)
-    console.print(f"The page is {page.resolve()}")
+    console.print(f"\n{verdict(runs)}\n", markup=False, highlight=False)
+    _say(f"The page is {page.resolve()}")
 
 
 def main() -> None:
@@ -234,7 +247,7 @@ def main() -> None:
     except UserError as error:
         if os.environ.get("REBIND_TRACEBACK"):
             raise
-        Console(stderr=True, soft_wrap=True).print(f"rebind: {error}", markup=False, highlight=False)
+        print(f"rebind: {error}", file=sys.stderr)
         sys.exit(2)
 
 

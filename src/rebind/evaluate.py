@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from rebind.benchmarks import Benchmark, evaluate_model
+from rebind.training import load_recipe
 from rebind.types import UserError
 
 
@@ -37,18 +35,17 @@ def evaluate_run(model: str, benchmarks: Sequence[Benchmark], out: Path | None, 
     Raises:
         UserError: when there is no place to write to, or the model cannot be loaded or evaluated.
     """
-    recipe_file = Path(model) / "recipe.yaml"
-    if not recipe_file.is_file():
+    if not (recipe_file := Path(model) / "recipe.yaml").is_file():
         if out is None:
             raise UserError(f"{model} is no run of rebind, so say where the results go: --out DIR")
         return evaluate_model(model, benchmarks, out, {"label": label or "base"})
-    recipe: dict[str, Any] = yaml.safe_load(recipe_file.read_text(encoding="utf-8"))
+    recipe = load_recipe(recipe_file)
     return evaluate_model(
         model_folder(model),
         benchmarks,
         out or Path(model),
-        {**recipe, "label": label or recipe["label"] or recipe["objective"]},
-        objective=recipe["objective"],
-        seed=recipe["seed"],
-        attention_scale=float(recipe["objective_settings"].get("attention_scale", 10.0)),
+        {**recipe.as_dict(), "label": label or recipe.title},
+        objective=recipe.objective,
+        seed=recipe.seed,
+        attention_scale=float(recipe.objective_settings.get("attention_scale", 10.0)),
     )

@@ -29,7 +29,7 @@ def build_small_siglip(
     image_size: int = 48,
     patch_size: int = 16,
     width: int = 64,
-    mlp: int = 128,
+    mlp: int = 256,
     layers: int = 2,
     heads: int = 2,
     seed: int = 0,
@@ -37,7 +37,8 @@ def build_small_siglip(
     """Build an untrained stock ``SiglipModel`` and a word-level tokenizer for the words of the captions.
 
     Args:
-        captions: the texts whose words make the vocabulary, and whose longest sets the context length.
+        captions: the texts whose words make the vocabulary, and whose longest sets the context length; what goes
+            beyond ``width / heads`` tokens is cut off.
         image_size: side of the square images in pixels.
         patch_size: side of a patch in pixels.
         width: width of both towers and of the joint space.
@@ -52,7 +53,7 @@ def build_small_siglip(
     Raises:
         UserError: when no caption holds a word.
     """
-    tokenizer = build_word_tokenizer(captions)
+    tokenizer = build_word_tokenizer(captions, most_tokens=width // heads)
     text = SiglipTextConfig(
         vocab_size=len(tokenizer),
         hidden_size=width,
@@ -88,12 +89,11 @@ def set_initial_values(model: SiglipModel) -> None:
     """Set initial values with which a small text tower learns fast, from torch's global random state.
 
     With attention nearly flat (queries and keys × 0.3), ``v_proj = 3Q`` and ``out_proj = Qᵀ`` for a random orthogonal
-    Q, the position that SigLIP reads starts as about three times the mean of the words instead of as noise. Word
-    embeddings are drawn larger than the positions, which are the same for all captions.
+    Q, the position that SigLIP reads starts as about three times the mean of the words instead of as noise. One head
+    of the first layer starts out reading the word before, as some head of every trained text tower does.
     """
     text = model.text_model
     nn.init.normal_(text.embeddings.token_embedding.weight, std=0.4)
-    nn.init.normal_(text.embeddings.position_embedding.weight, std=0.3)
     nn.init.normal_(model.vision_model.embeddings.position_embedding.weight, std=0.1)
     for layer in text.encoder.layers:
         attention = layer.self_attn
@@ -102,15 +102,35 @@ def set_initial_values(model: SiglipModel) -> None:
         rotation = nn.init.orthogonal_(torch.empty_like(attention.v_proj.weight))
         attention.v_proj.weight.copy_(3 * rotation)
         attention.out_proj.weight.copy_(rotation.T)
+    _read_the_word_before(text)
     model.logit_scale.fill_(math.log(10))
     model.logit_bias.fill_(-10)
 
 
-def build_word_tokenizer(captions: Iterable[str]) -> PreTrainedTokenizerFast:
+def _read_the_word_before(text: nn.Module, sharpness: float = 1.2) -> None:
+    """Make the first head of the first layer attend to the position before its own.
+
+    Positions become orthogonal directions, words are moved out of the space that they span, and the head's queries
+    are its keys shifted by one position.
+    """
+    words, positions = text.embeddings.token_embedding.weight, text.embeddings.position_embedding.weight
+    length, width = positions.shape
+    directions = nn.init.orthogonal_(torch.empty(length, width))  # one orthonormal row per position
+    positions.copy_(0.3 * math.sqrt(width) * directions)
+    words.sub_(words @ directions.T @ directions)
+    attention = text.encoder.layers[0].self_attn
+    keys, queries = attention.k_proj.weight[: attention.head_dim], attention.q_proj.weight[: attention.head_dim]
+    keys.zero_()
+    queries.zero_()
+    keys[:length] = sharpness * directions
+    queries[: length - 1] = sharpness * directions[1:]
+
+
+def build_word_tokenizer(captions: Iterable[str], most_tokens: int) -> PreTrainedTokenizerFast:
     """Build a lower-casing word-level tokenizer whose vocabulary is every word and punctuation mark of the captions.
 
     The vocabulary is sorted, so that it does not depend on the order of the captions. Texts end in ``</s>`` and are
-    padded with ``<pad>``; the context length is the longest caption and its end, rounded up to a multiple of 4.
+    padded with ``<pad>``; the context length is the longest caption and its end, at most ``most_tokens``.
 
     Raises:
         UserError: when no caption holds a word.
@@ -136,7 +156,7 @@ def build_word_tokenizer(captions: Iterable[str]) -> PreTrainedTokenizerFast:
         pad_token=PAD,
         unk_token=UNKNOWN,
         eos_token=END,
-        model_max_length=longest + 1,
+        model_max_length=min(longest + 1, most_tokens),
         padding_side="right",
         model_input_names=["input_ids"],
     )

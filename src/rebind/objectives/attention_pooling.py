@@ -33,7 +33,7 @@ def concept_attention_logits(
     if image_tokens.ndim != 3 or concepts.ndim != 2 or image_tokens.shape[-1] != concepts.shape[-1]:
         shapes = f"{tuple(image_tokens.shape)} and {tuple(concepts.shape)}"
         raise ValueError(f"image tokens must be (B, L, d) and concepts (N, d) of the same d, not {shapes}")
-    with torch.autocast(image_tokens.device.type, enabled=False):  # sums over L in half precision lose the small weights
+    with torch.autocast(image_tokens.device.type, enabled=False):  # half-precision sums over L lose the small weights
         exact = torch.promote_types(image_tokens.dtype, torch.float32)
         tokens, phrases = image_tokens.to(exact), concepts.to(exact)
         scores = tokens @ phrases.T  # (B, L, N)

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from rebind.objectives import siglip
 from rebind.objectives.attention_pooling import concept_attention_logits
+from rebind.objectives.similarity import cosines
 from rebind.types import Embeddings, LossTerms, UserError
 
 Positives = Literal["owner", "string"]
@@ -43,8 +44,9 @@ class Objective:
 
     def __post_init__(self) -> None:
         for name in ("concept_weight", "attention_weight", "attention_scale"):
-            if not 0 <= getattr(self, name) < float("inf"):
-                raise UserError(f"c2lip: {name} must be a number of at least 0, not {getattr(self, name)}")
+            value = getattr(self, name)
+            if not isinstance(value, int | float) or not 0 <= value < float("inf"):
+                raise UserError(f"c2lip: {name} must be a number of at least 0, not {value!r}")
         for name, choices in (("positives", get_args(Positives)), ("normalise_by", get_args(NormaliseBy))):
             if getattr(self, name) not in choices:
                 raise UserError(f"c2lip: {name} must be one of {', '.join(choices)}, not {getattr(self, name)!r}")
@@ -53,13 +55,14 @@ class Objective:
         """The loss of one global batch of B pairs and N concepts; a term of weight 0 is not computed."""
         scale, bias = embeddings.logit_scale, embeddings.logit_bias
         concepts, tokens = embeddings.concepts, embeddings.image_tokens
-        assert concepts is not None and tokens is not None, "the batch was collated without concepts"
+        assert concepts is not None, "the batch was collated without concepts"
+        assert tokens is not None, "the images were encoded without tokens"
         positives = self._positives(embeddings)
         count = positives.sum() if self.normalise_by == "positives" else len(concepts)
         parts = dict(siglip.Objective()(embeddings).parts)
         if self.concept_weight:
-            cosines = embeddings.image @ concepts.T  # (B, N)
-            parts["concept"] = self.concept_weight * siglip.sigmoid_loss(cosines, positives, scale, bias) / count
+            similar = cosines(embeddings.image, concepts)  # (B, N)
+            parts["concept"] = self.concept_weight * siglip.sigmoid_loss(similar, positives, scale, bias) / count
         if self.attention_weight:
             pooled = concept_attention_logits(tokens, concepts, self.attention_scale, embeddings.image_token_mask)
             parts["attention"] = self.attention_weight * siglip.sigmoid_loss(pooled, positives, scale, bias) / count
@@ -68,7 +71,8 @@ class Objective:
     def _positives(self, embeddings: Embeddings) -> Tensor:
         """(B, N) bool: which image each concept belongs to."""
         owner, identity = embeddings.concept_owner, embeddings.concept_identity
-        assert owner is not None and identity is not None
+        assert owner is not None
+        assert identity is not None
         owned = torch.arange(len(embeddings.image), device=owner.device)[:, None] == owner  # (B, N)
         if self.positives == "owner":
             return owned

@@ -8,6 +8,7 @@ from typing import ClassVar
 import torch
 from torch.nn import functional
 
+from rebind.objectives.similarity import cosines
 from rebind.types import Embeddings, LossTerms
 
 
@@ -19,7 +20,7 @@ class Objective:
 
     def __call__(self, embeddings: Embeddings) -> LossTerms:
         """The loss of one global batch of B pairs."""
-        logits = embeddings.logit_scale * embeddings.image @ embeddings.text.T  # (B, B)
+        logits = embeddings.logit_scale * cosines(embeddings.image, embeddings.text)  # (B, B)
         diagonal = torch.arange(len(logits), device=logits.device)
         loss = (functional.cross_entropy(logits, diagonal) + functional.cross_entropy(logits.T, diagonal)) / 2
         return LossTerms(loss, {"contrastive": loss})

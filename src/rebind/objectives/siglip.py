@@ -9,19 +9,20 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from rebind.objectives.similarity import cosines
 from rebind.types import Embeddings, LossTerms
 
 
-def sigmoid_loss(cosines: Tensor, positives: Tensor, logit_scale: Tensor, logit_bias: Tensor) -> Tensor:
+def sigmoid_loss(similar: Tensor, positives: Tensor, logit_scale: Tensor, logit_bias: Tensor) -> Tensor:
     """Sum over all pairs of ``−log σ(± (τ cosine + b))``.
 
     Args:
-        cosines: (B, N) similarities of images and texts.
+        similar: (B, N) cosines of images and texts.
         positives: (B, N) bool, True where image and text belong together.
         logit_scale: scalar τ.
         logit_bias: scalar b.
     """
-    logits = logit_scale * cosines + logit_bias
+    logits = logit_scale * similar + logit_bias
     return functional.softplus(torch.where(positives, -logits, logits)).sum()
 
 
@@ -33,7 +34,7 @@ class Objective:
 
     def __call__(self, embeddings: Embeddings) -> LossTerms:
         """The loss of one global batch of B pairs."""
-        cosines = embeddings.image @ embeddings.text.T  # (B, B)
-        diagonal = torch.eye(len(cosines), dtype=torch.bool, device=cosines.device)
-        loss = sigmoid_loss(cosines, diagonal, embeddings.logit_scale, embeddings.logit_bias) / len(cosines)
+        similar = cosines(embeddings.image, embeddings.text)  # (B, B)
+        diagonal = torch.eye(len(similar), dtype=torch.bool, device=similar.device)
+        loss = sigmoid_loss(similar, diagonal, embeddings.logit_scale, embeddings.logit_bias) / len(similar)
         return LossTerms(loss, {"contrastive": loss})

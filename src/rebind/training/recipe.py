@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from rebind.types import UserError
 
 SMALL_MODEL = "small-siglip"
-_RECIPES = files("rebind.training") / "recipes"
+_RECIPES = Path(__file__).parent / "recipes"
 
 
 class Recipe(BaseModel):
@@ -21,7 +20,7 @@ class Recipe(BaseModel):
     Sizes are per process. ``steps`` counts optimiser steps and wins over ``epochs``.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, protected_namespaces=())
 
     model: str = Field("google/siglip-base-patch16-224", description="folder or hub name, or small-siglip")
     from_scratch: bool = Field(False, description="start from random weights of the same architecture")
@@ -61,6 +60,11 @@ class Recipe(BaseModel):
             raise ValueError(f"save_every ({self.save_every}) must be a multiple of log_every ({self.log_every})")
         return self
 
+    @property
+    def title(self) -> str:
+        """What the run is called."""
+        return self.label or self.objective
+
     def as_dict(self) -> dict[str, Any]:
         """The settings as JSON and YAML can hold them."""
         return self.model_dump(mode="json")
@@ -68,7 +72,7 @@ class Recipe(BaseModel):
 
 def recipe_names() -> list[str]:
     """Names of the recipes that come with the package, sorted."""
-    return sorted(entry.name.removesuffix(".yaml") for entry in _RECIPES.iterdir() if entry.name.endswith(".yaml"))
+    return sorted(file.stem for file in _RECIPES.glob("*.yaml"))
 
 
 def load_recipe(name_or_path: str | Path | None, overrides: dict[str, Any] | None = None) -> Recipe:
@@ -81,7 +85,8 @@ def load_recipe(name_or_path: str | Path | None, overrides: dict[str, Any] | Non
     Raises:
         UserError: one sentence that names the file and the first field that is wrong.
     """
-    settings, origin = _read(name_or_path)
+    settings = read_settings(_find(name_or_path)) if name_or_path is not None else {}
+    origin = f"recipe {name_or_path}" if name_or_path is not None else "the settings given"
     for name, value in (overrides or {}).items():
         is_nested = isinstance(value, dict) and isinstance(settings.get(name), dict)
         settings[name] = {**settings[name], **value} if is_nested else value
@@ -93,34 +98,37 @@ def load_recipe(name_or_path: str | Path | None, overrides: dict[str, Any] | Non
     return recipe
 
 
-def _read(name_or_path: str | Path | None) -> tuple[dict[str, Any], str]:
-    if name_or_path is None:
-        return {}, "the settings given"
+def read_settings(file: Path) -> dict[str, Any]:
+    """The settings that a YAML file names.
+
+    Raises:
+        UserError: when it cannot be read or holds something else.
+    """
+    try:
+        settings = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"the recipe {file} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    except yaml.YAMLError as error:
+        raise UserError(f"{file} is not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(settings, dict):
+        raise UserError(f"{file} must hold `setting: value` lines, not a {type(settings).__name__}")
+    return settings
+
+
+def _find(name_or_path: str | Path) -> Path:
     path = Path(name_or_path)
     if path.suffix in {".yaml", ".yml"} or path.is_file():
-        if not path.is_file():
-            raise UserError(f"the recipe {path} does not exist")
-        text, origin = path.read_text(encoding="utf-8"), str(path)
-    elif str(name_or_path) in recipe_names():
-        text, origin = (_RECIPES / f"{name_or_path}.yaml").read_text(encoding="utf-8"), f"recipe {name_or_path}"
-    else:
-        raise UserError(
-            f"unknown recipe {str(name_or_path)!r}; give a .yaml file or one of {', '.join(recipe_names())}"
-        )
-    try:
-        settings = yaml.safe_load(text) or {}
-    except yaml.YAMLError as error:
-        raise UserError(f"{origin} is not YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(settings, dict):
-        raise UserError(f"{origin} must hold `setting: value` lines, not a {type(settings).__name__}")
-    return settings, origin
+        return path
+    if str(name_or_path) in recipe_names():
+        return _RECIPES / f"{name_or_path}.yaml"
+    raise UserError(f"unknown recipe {str(name_or_path)!r}; give a .yaml file or one of {', '.join(recipe_names())}")
 
 
 def _sentence(error: ValidationError) -> str:
     first = error.errors()[0]
     field = ".".join(str(part) for part in first["loc"]) or "settings"
     if first["type"] == "missing":
-        return f"the setting {field} is missing; it says: {Recipe.model_fields[field].description}"
+        return f"the setting {field} is missing ({Recipe.model_fields[field].description})"
     if first["type"] == "extra_forbidden":
         return f"there is no setting {field}; known are {', '.join(Recipe.model_fields)}"
     message = first["msg"].removeprefix("Value error, ")
@@ -134,3 +142,8 @@ def _check_objective(recipe: Recipe, origin: str) -> None:
         build_objective(recipe.objective, **recipe.objective_settings)
     except UserError as error:
         raise UserError(f"{origin}: {error}") from None
+    except TypeError:  # a text where a number is compared
+        raise UserError(
+            f"{origin}: objective_settings holds a value of the wrong kind for {recipe.objective}: "
+            f"{recipe.objective_settings}"
+        ) from None

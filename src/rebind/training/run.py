@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
-import time
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +15,17 @@ from transformers.trainer_callback import PrinterCallback
 from rebind.data import Source, open_source
 from rebind.data.annotations import with_concepts
 from rebind.data.broken import BrokenTally
+from rebind.data.collation import Collator
 from rebind.data.dataset import CaptionedImages
 from rebind.models import DualEncoder, build_small_siglip
 from rebind.objectives import ObjectiveFunction, build_objective
 from rebind.storage import write_json
-from rebind.training.checkpoints import claim_run, last_checkpoint, step_of
-from rebind.training.metrics_file import MetricsFile, read_metrics
+from rebind.training.checkpoints import claim_run, is_final, last_checkpoint, remove_half_written, step_of
+from rebind.training.metrics_file import MetricsFile
 from rebind.training.progress import ProgressBar
 from rebind.training.recipe import SMALL_MODEL, Recipe
-from rebind.training.trainer import ContrastiveTrainer
+from rebind.training.remembered_texts import RememberedTexts
+from rebind.training.trainer import ContrastiveTrainer, LogitScaleClamp
 from rebind.types import UserError
 
 
@@ -47,41 +47,56 @@ def train(recipe: Recipe, show_progress: bool = True) -> Path:
     """
     _check_machine(recipe)
     claim_run(recipe)
-    model_folder, summary_file = recipe.out / "model", recipe.out / "summary.json"
-    if summary_file.is_file():
-        return model_folder
+    remove_half_written(recipe.out)
+    if not (recipe.out / "summary.json").is_file():
+        try:
+            _train(recipe, show_progress)
+        except torch.cuda.OutOfMemoryError:
+            raise UserError(
+                f"the GPU's memory is full at batch_size {recipe.batch_size}; set a smaller one, and a larger "
+                "gradient_accumulation to take as many images a step"
+            ) from None
+    return recipe.out / "model"
 
+
+def _train(recipe: Recipe, show_progress: bool) -> None:
     set_seed(recipe.seed)
     objective = build_objective(recipe.objective, **recipe.objective_settings)
     source = _open(recipe, objective)
+    tally = BrokenTally(recipe.max_broken_share, source)
     encoder = _encoder(recipe, source)
     data = CaptionedImages(source, encoder.images, recipe.cache_images, recipe.seed)
-    tally = BrokenTally(recipe.max_broken_share, source)
+    tokenize = RememberedTexts(encoder.texts) if recipe.cache_images and encoder.texts.full_length else encoder.texts
     checkpoint = last_checkpoint(recipe.out / "checkpoints")
     metrics = MetricsFile(recipe.out / "metrics.jsonl", step_of(checkpoint) if checkpoint else 0)
-    progress = ProgressBar(recipe.label or recipe.objective)
-    trainer = ContrastiveTrainer(
-        encoder,
-        objective,
-        data,
-        tally,
-        metrics,
-        recipe.max_logit_scale,
-        args=_arguments(recipe),
-        callbacks=[progress] if show_progress else None,
-    )
+    settings = _arguments(recipe)
+    collate = Collator(tokenize, objective.needs)
+    trainer = ContrastiveTrainer(encoder, objective, data, collate, tally, metrics, settings)
     trainer.remove_callback(PrinterCallback)
+    trainer.add_callback(LogitScaleClamp(encoder, recipe.max_logit_scale))
     if recipe.tensorboard:
-        trainer.add_callback(TensorBoardCallback(_summary_writer(recipe.out / "tensorboard")))
-    started = time.time()
+        trainer.add_callback(TensorBoardCallback(_summary_writer(recipe.out / "tensorboard", metrics.last["step"])))
+    if checkpoint and is_final(checkpoint):  # killed after the last step: Trainer would take one more
+        trainer.restore(checkpoint)
+    else:
+        _run(
+            trainer,
+            checkpoint,
+            ProgressBar(recipe.title, _subject(recipe, source, settings)) if show_progress else None,
+        )
+    tally.check(final=True)
+    encoder.save(recipe.out / "model")
+    write_json(recipe.out / "summary.json", _summary(recipe, source, encoder, tally, metrics))
+
+
+def _run(trainer: ContrastiveTrainer, checkpoint: Path | None, progress: ProgressBar | None) -> None:
+    if progress is not None:
+        trainer.add_callback(progress)
     try:
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     finally:
-        progress.close()
-    tally.check(final=True)
-    encoder.save(model_folder)
-    write_json(summary_file, _summary(recipe, source, encoder, tally, time.time() - started))
-    return model_folder
+        if progress is not None:
+            progress.close()
 
 
 def _check_machine(recipe: Recipe) -> None:
@@ -163,22 +178,33 @@ def _arguments(recipe: Recipe) -> TrainingArguments:
     return arguments
 
 
-def _summary_writer(folder: Path) -> Any:
+def _summary_writer(folder: Path, step: int) -> Any:
     from torch.utils.tensorboard import SummaryWriter
 
-    return SummaryWriter(str(folder))
+    return SummaryWriter(str(folder), purge_step=step + 1)
 
 
-def _summary(recipe: Recipe, source: Source, encoder: DualEncoder, tally: BrokenTally, seconds: float) -> dict[str, Any]:
+def _subject(recipe: Recipe, source: Source, settings: TrainingArguments) -> str:
+    """What is trained on what, as one line of a terminal should say it."""
+    size = f"{recipe.batch_size}" + (f" x {recipe.gradient_accumulation}" if recipe.gradient_accumulation > 1 else "")
+    precision = "bf16" if settings.bf16 else "fp16" if settings.fp16 else "fp32"
+    start = f"{recipe.model}{' from scratch' if recipe.from_scratch else ''}"
+    return (
+        f"of {size} of {len(source):,} samples in {recipe.data}, from {start}, on {settings.device.type} in {precision}"
+    )
+
+
+def _summary(
+    recipe: Recipe, source: Source, encoder: DualEncoder, tally: BrokenTally, metrics: MetricsFile
+) -> dict[str, Any]:
     counted = tally.summary()
-    rows = read_metrics(recipe.out / "metrics.jsonl")
     return {
         "samples": len(source),
         "samples_seen": counted["seen"],
         "broken": {sample["key"]: sample["reason"] for sample in counted["samples"]},
         "broken_count": counted["distinct"],
-        "steps": rows[-1]["step"] if rows else 0,
-        "seconds": round(seconds, 1),
+        "steps": metrics.last["step"],
+        "seconds": round(metrics.last["seconds"], 1),
         "parameters": sum(parameter.numel() for parameter in encoder.parameters()),
-        "settings": json.loads(json.dumps(recipe.as_dict())),
+        "settings": recipe.as_dict(),
     }

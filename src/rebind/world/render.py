@@ -1,4 +1,4 @@
-"""Scenes to pictures, many at once: every shape is drawn once per size and position, scenes are put together from them."""
+"""Scenes to pictures, many at once: each shape is drawn once per size and position, and scenes are put together."""
 
 from __future__ import annotations
 
@@ -67,7 +67,8 @@ def _object(shape: str, look: int, cell: int) -> np.ndarray:
     inside = canvas.filter(ImageFilter.GaussianBlur(cell * sharp * 0.035))
     shifted = Image.new("L", canvas.size, 0)
     shifted.paste(canvas, (round(cell * sharp * 0.04), round(cell * sharp * 0.06)))
-    layers = [_reduce(image, cell) for image in (canvas, inside, shifted.filter(ImageFilter.GaussianBlur(cell * sharp * 0.04)))]
+    shadow = shifted.filter(ImageFilter.GaussianBlur(cell * sharp * 0.04))
+    layers = [_reduce(image, cell) for image in (canvas, inside, shadow)]
     ramp = np.linspace(0, 1, cell, dtype=np.float32)
     sun = 1.12 - 0.24 * (ramp[:, None] + ramp[None, :]) / 2
     return np.stack([layers[0], sun * (0.72 + 0.28 * np.clip(2 * layers[1] - 0.9, 0, 1)), layers[2]])

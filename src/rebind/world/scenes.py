@@ -19,7 +19,7 @@ GRID = 3  # cells on a side
 MOST_OBJECTS = 3
 JITTER = 3  # positions within a cell, on a side
 SIZES = 2
-SHARE_WITHOUT_COLOUR = 0.1  # of the objects named in training captions
+SHARE_WITHOUT_COLOUR = 0.03  # of the objects named in training captions
 HELD_OUT_SHARE = 0.05  # of the shape-colour conjunctions of the tuning data
 _COLOUR_NAMES = tuple(ALL_COLOURS)
 _RELATIONS = tuple(OPPOSITE_RELATION)
@@ -94,7 +94,9 @@ def held_out_conjunctions(seed: int) -> np.ndarray:
     return held
 
 
-def sample_scenes(part: Part, count: int, held_out: np.ndarray, seed: tuple[int, ...], with_held_out: bool = False) -> Scenes:
+def sample_scenes(
+    part: Part, count: int, held_out: np.ndarray, seed: tuple[int, ...], with_held_out: bool = False
+) -> Scenes:
     """Draw ``count`` scenes of a part; none shows a held-out conjunction, or all do if ``with_held_out``."""
     rng = np.random.default_rng(seed)
     pieces: list[Scenes] = []
@@ -182,8 +184,7 @@ def describe_all(scenes: Scenes, share_without_colour: float, seed: tuple[int, .
     captions = []
     for row in range(len(scenes)):
         objects: list[tuple[str | None, str]] = [
-            (None if unsaid[row, place] else colour, shape)
-            for place, (colour, shape) in enumerate(scenes.objects(row))
+            (None if unsaid[row, place] else colour, shape) for place, (colour, shape) in enumerate(scenes.objects(row))
         ]
         captions.append(describe(objects if len(objects) > 1 else list(scenes.objects(row)), scenes.relation_name(row)))
     return captions

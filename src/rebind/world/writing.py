@@ -147,7 +147,8 @@ def _write_foils(test: Path, settings: WorldSettings, held_out: np.ndarray) -> N
         files = [f"{name}/images/{row:06d}.png" for row in range(len(scenes))]
         for category in categories:
             foils = make_foils(scenes, category, files, settings.seed)
-            write_json(test / "foils" / f"{name if with_held_out else category}.json", foils)
+            if foils:  # a handful of scenes may hold none that a category fits
+                write_json(test / "foils" / f"{name if with_held_out else category}.json", foils)
 
 
 def _write_single_objects(test: Path, settings: WorldSettings, held_out: np.ndarray) -> None:
@@ -159,7 +160,7 @@ def _write_single_objects(test: Path, settings: WorldSettings, held_out: np.ndar
         rng = np.random.default_rng([settings.seed, number])
         rows = np.resize(rng.permutation(len(shape)), settings.test)
         scenes = _single(shape[rows], colour[rows], rng)
-        names = [_class_name(*pair) for pair in zip(shape, colour, strict=True)]
+        names = _names(chosen)
         folder = test / name
         (folder / "images").mkdir(parents=True)
         labels = []
@@ -191,4 +192,4 @@ def _class_name(shape: int, colour: int) -> str:
 
 
 def _names(conjunctions: np.ndarray) -> list[str]:
-    return [_class_name(*pair) for pair in zip(*np.nonzero(conjunctions), strict=True)]
+    return [_class_name(shape, colour) for shape, colour in np.argwhere(conjunctions)]
