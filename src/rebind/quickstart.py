@@ -104,7 +104,9 @@ def _run_all(recipes: list[Recipe], world: Path, jobs: int, console: Console) ->
     running: dict[Future[None], Recipe] = {}
     trained: set[str] = set()
     with _one_thread_each(), _pool(jobs) as pool, _progress(console) as progress:
-        tasks = {recipe.out: progress.add_task(recipe.out.name, total=recipe.steps, visible=False) for recipe in recipes}
+        tasks = {
+            recipe.out: progress.add_task(recipe.out.name, total=recipe.steps, visible=False) for recipe in recipes
+        }
         total = progress.add_task("[bold]all runs", total=sum(recipe.steps or 0 for recipe in recipes))
         while waiting or running:
             for recipe in [each for each in waiting if _can_start(each, recipes, trained)]:
@@ -163,5 +165,11 @@ def _one_thread_each() -> Iterator[None]:
 
 
 def _progress(console: Console) -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("steps"), TimeElapsedColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("steps"),
+        TimeElapsedColumn(),
+    )
     return Progress(*columns, console=console)

@@ -34,8 +34,7 @@ def test_initial_values():
     model = build_small_siglip([f"w{i}" for i in range(500)], layers=3).model
     assert type(model) is SiglipModel
     text = model.text_model
-    assert text.embeddings.token_embedding.weight.std().item() == pytest.approx(0.4, rel=0.02)
-    assert text.embeddings.position_embedding.weight.std().item() == pytest.approx(0.3, rel=0.15)
+    assert text.embeddings.token_embedding.weight.std().item() == pytest.approx(0.4, rel=0.05)
     assert model.vision_model.embeddings.position_embedding.weight.std().item() == pytest.approx(0.1, rel=0.15)
     assert model.logit_scale.item() == pytest.approx(math.log(10))
     assert model.logit_bias.item() == -10
@@ -44,7 +43,6 @@ def test_initial_values():
         attention = layer.self_attn
         through = attention.out_proj.weight @ attention.v_proj.weight
         torch.testing.assert_close(through, 3 * torch.eye(64), atol=1e-5, rtol=0)
-        assert attention.q_proj.weight.abs().max() <= 0.3 * math.sqrt(6 / 128)  # xavier bound
         rotations.append(attention.out_proj.weight)
     assert not torch.allclose(rotations[0], rotations[1])
 
@@ -57,7 +55,7 @@ def test_pixels_are_centred_on_40_in_units_of_50():
 
 
 def test_tokenizer_folds_case_splits_punctuation_and_knows_what_it_does_not_know():
-    tokenizer = build_word_tokenizer(WORDS)
+    tokenizer = build_word_tokenizer(WORDS, most_tokens=32)
     assert tokenizer.tokenize("The LAMP,left") == ["the", "lamp", ",", "left"]
     assert tokenizer("a zebra")["input_ids"] == [*tokenizer.convert_tokens_to_ids(["a", "<unk>", "</s>"])]
     assert tokenizer.decode(tokenizer("two cats")["input_ids"], skip_special_tokens=True) == "two cats"
@@ -69,8 +67,30 @@ def test_tokenizer_folds_case_splits_punctuation_and_knows_what_it_does_not_know
 def test_context_holds_the_longest_caption_and_its_end():
     assert build_small_siglip(["one two three"]).context_length == 4
     encoder = build_small_siglip(["one two three four"])
-    assert encoder.context_length == 8
-    assert encoder.texts(["one two three four"])["input_ids"].shape == (1, 8)
+    assert encoder.context_length == 5
+    assert encoder.texts(["one two three four"])["input_ids"].shape == (1, 5)
+    assert build_small_siglip([" ".join(["long"] * 100)]).context_length == 32  # the width of a head
+
+
+def attention_of(encoder, text: str) -> torch.Tensor:
+    """(layers, heads, T, T) attention of the text tower."""
+    encoder.model.set_attn_implementation("eager")
+    output = encoder.model.text_model(**encoder.texts([text]), output_attentions=True)
+    return torch.stack(output.attentions)[:, 0]
+
+
+def test_first_head_starts_out_reading_the_word_before():
+    captions = ["a red circle above a blue star and a green heart"]
+    attention = attention_of(build_small_siglip(captions), captions[0])[0, 0]
+    assert attention.argmax(-1)[1:].tolist() == list(range(len(attention) - 1))
+    assert attention.diagonal(-1).min() > 0.8
+
+
+def test_padding_starts_out_blind_to_padding():
+    encoder = build_small_siglip(["a red circle above a blue star and a green heart"])
+    attention = attention_of(encoder, "red circle")[1, :, -1]  # last layer, last position: what SigLIP reads
+    words = attention[:, :3].sum(-1)  # red, circle, </s>
+    assert words.min() > 0.9
 
 
 def test_other_sizes(tmp_path):

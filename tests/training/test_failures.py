@@ -28,7 +28,7 @@ def damage(folder, count):
 
 
 def test_a_loss_that_is_not_finite_stops_with_all_that_helps(small_recipe, finished, tmp_path):
-    """NaN weights in a checkpoint that the run continues from: the step, the samples and what can be saved are named."""
+    """NaN weights in the checkpoint that the run continues from: step, samples and checkpoint are named."""
     recipe = small_recipe(tmp_path / "run")
     shutil.copytree(finished, recipe.out)
     (recipe.out / "summary.json").unlink()

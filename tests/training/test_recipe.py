@@ -73,7 +73,7 @@ def test_what_is_missing_is_named_with_its_meaning():
 
 
 def test_an_unknown_recipe_names_the_known_ones():
-    with pytest.raises(UserError, match="unknown recipe 'c2lip-papr'; give a .yaml file or one of .*c2lip-paper"):
+    with pytest.raises(UserError, match=r"unknown recipe 'c2lip-papr'; give a .yaml file or one of .*c2lip-paper"):
         load_recipe("c2lip-papr", GIVEN)
 
 

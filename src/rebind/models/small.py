@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 
 import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
-from torch import nn
 from transformers import (
     PreTrainedTokenizerFast,
     SiglipConfig,
@@ -18,6 +16,7 @@ from transformers import (
 )
 
 from rebind.models.dual_encoder import DualEncoder
+from rebind.models.initial_values import set_initial_values
 from rebind.types import UserError
 
 PAD, UNKNOWN, END = "<pad>", "<unk>", "</s>"
@@ -82,48 +81,6 @@ def build_small_siglip(
         size={"height": image_size, "width": image_size}, image_mean=[PIXEL_MEAN] * 3, image_std=[PIXEL_STD] * 3
     )
     return DualEncoder(model, tokenizer, image_processor)
-
-
-@torch.no_grad()
-def set_initial_values(model: SiglipModel) -> None:
-    """Set initial values with which a small text tower learns fast, from torch's global random state.
-
-    With attention nearly flat (queries and keys × 0.3), ``v_proj = 3Q`` and ``out_proj = Qᵀ`` for a random orthogonal
-    Q, the position that SigLIP reads starts as about three times the mean of the words instead of as noise. One head
-    of the first layer starts out reading the word before, as some head of every trained text tower does.
-    """
-    text = model.text_model
-    nn.init.normal_(text.embeddings.token_embedding.weight, std=0.4)
-    nn.init.normal_(model.vision_model.embeddings.position_embedding.weight, std=0.1)
-    for layer in text.encoder.layers:
-        attention = layer.self_attn
-        attention.q_proj.weight.mul_(0.3)
-        attention.k_proj.weight.mul_(0.3)
-        rotation = nn.init.orthogonal_(torch.empty_like(attention.v_proj.weight))
-        attention.v_proj.weight.copy_(3 * rotation)
-        attention.out_proj.weight.copy_(rotation.T)
-    _read_the_word_before(text)
-    model.logit_scale.fill_(math.log(10))
-    model.logit_bias.fill_(-10)
-
-
-def _read_the_word_before(text: nn.Module, sharpness: float = 1.2) -> None:
-    """Make the first head of the first layer attend to the position before its own.
-
-    Positions become orthogonal directions, words are moved out of the space that they span, and the head's queries
-    are its keys shifted by one position.
-    """
-    words, positions = text.embeddings.token_embedding.weight, text.embeddings.position_embedding.weight
-    length, width = positions.shape
-    directions = nn.init.orthogonal_(torch.empty(length, width))  # one orthonormal row per position
-    positions.copy_(0.3 * math.sqrt(width) * directions)
-    words.sub_(words @ directions.T @ directions)
-    attention = text.encoder.layers[0].self_attn
-    keys, queries = attention.k_proj.weight[: attention.head_dim], attention.q_proj.weight[: attention.head_dim]
-    keys.zero_()
-    queries.zero_()
-    keys[:length] = sharpness * directions
-    queries[: length - 1] = sharpness * directions[1:]
 
 
 def build_word_tokenizer(captions: Iterable[str], most_tokens: int) -> PreTrainedTokenizerFast:

@@ -21,7 +21,7 @@ class ProgressBar(TrainerCallback):
 
     Args:
         title: what is being trained.
-        subject: what on, and how; the number of steps is put before it.
+        subject: what a step is made on, with which model, where.
     """
 
     def __init__(self, title: str, subject: str) -> None:
@@ -42,8 +42,7 @@ class ProgressBar(TrainerCallback):
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Start at the step that the run is at."""
-        begins = f"continues after step {state.global_step:,} of" if state.global_step else "trains"
-        text = f"{self._title} {begins} {state.max_steps:,} steps {self._subject}"
+        text = f"{self._title}: steps {state.global_step + 1:,} to {state.max_steps:,}, each on {self._subject}"
         self._console.print(text, soft_wrap=True, markup=False)
         self._bar.update(self._task, total=state.max_steps, completed=state.global_step)
         self._bar.start()

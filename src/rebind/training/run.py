@@ -19,7 +19,7 @@ from rebind.data.collation import Collator
 from rebind.data.dataset import CaptionedImages
 from rebind.models import DualEncoder, build_small_siglip
 from rebind.objectives import ObjectiveFunction, build_objective
-from rebind.storage import write_json
+from rebind.storage import disk_errors, write_json
 from rebind.training.checkpoints import claim_run, is_final, last_checkpoint, remove_half_written, step_of
 from rebind.training.metrics_file import MetricsFile
 from rebind.training.progress import ProgressBar
@@ -50,7 +50,8 @@ def train(recipe: Recipe, show_progress: bool = True) -> Path:
     remove_half_written(recipe.out)
     if not (recipe.out / "summary.json").is_file():
         try:
-            _train(recipe, show_progress)
+            with disk_errors(recipe.out):
+                _train(recipe, show_progress)
         except torch.cuda.OutOfMemoryError:
             raise UserError(
                 f"the GPU's memory is full at batch_size {recipe.batch_size}; set a smaller one, and a larger "
@@ -79,11 +80,8 @@ def _train(recipe: Recipe, show_progress: bool) -> None:
     if checkpoint and is_final(checkpoint):  # killed after the last step: Trainer would take one more
         trainer.restore(checkpoint)
     else:
-        _run(
-            trainer,
-            checkpoint,
-            ProgressBar(recipe.title, _subject(recipe, source, settings)) if show_progress else None,
-        )
+        progress = ProgressBar(recipe.title, _subject(recipe, source, settings)) if show_progress else None
+        _run(trainer, checkpoint, progress)
     tally.check(final=True)
     encoder.save(recipe.out / "model")
     write_json(recipe.out / "summary.json", _summary(recipe, source, encoder, tally, metrics))
@@ -171,6 +169,7 @@ def _arguments(recipe: Recipe) -> TrainingArguments:
         save_total_limit=recipe.keep_checkpoints,
         seed=recipe.seed,
         report_to="none",
+        log_level="error",
         disable_tqdm=True,
     )
     if arguments.n_gpu > 1:
@@ -186,12 +185,10 @@ def _summary_writer(folder: Path, step: int) -> Any:
 
 def _subject(recipe: Recipe, source: Source, settings: TrainingArguments) -> str:
     """What is trained on what, as one line of a terminal should say it."""
-    size = f"{recipe.batch_size}" + (f" x {recipe.gradient_accumulation}" if recipe.gradient_accumulation > 1 else "")
-    precision = "bf16" if settings.bf16 else "fp16" if settings.fp16 else "fp32"
+    images = f"{recipe.batch_size * recipe.gradient_accumulation} of the {len(source):,} samples in {recipe.data}"
     start = f"{recipe.model}{' from scratch' if recipe.from_scratch else ''}"
-    return (
-        f"of {size} of {len(source):,} samples in {recipe.data}, from {start}, on {settings.device.type} in {precision}"
-    )
+    precision = "bf16" if settings.bf16 else "fp16" if settings.fp16 else "fp32"
+    return f"{images}, {start}, {settings.device.type} in {precision}"
 
 
 def _summary(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
+import os
 import time
 from collections import defaultdict
 from pathlib import Path
@@ -133,7 +135,12 @@ class ContrastiveTrainer(Trainer):
         if not all(torch.isfinite(parameter).all() for parameter in self.encoder.parameters()):
             raise self._not_finite("the weights are not finite after the update", self.state.global_step)
         with disk_errors(self.checkpoints):
-            super()._save_checkpoint(model, trial)
+            try:
+                super()._save_checkpoint(model, trial)
+            except RuntimeError as error:
+                if "inline_container" in str(error):  # so torch.save complains that a file came out too short
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
+                raise
 
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
         folder = Path(output_dir or self.checkpoints)

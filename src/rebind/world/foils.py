@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -87,7 +87,14 @@ FOIL_MAKERS: dict[str, Callable[[View], Captions | None]] = {
 }
 
 
-def make_foils(scenes: Scenes, category: str, file_names: list[str], seed: int) -> dict[str, dict[str, str]]:
+def make_foils(
+    scenes: Scenes,
+    category: str,
+    file_names: list[str],
+    seed: int,
+    about: np.ndarray | None = None,
+    unseen: Sequence[str] = (),
+) -> dict[str, dict[str, str]]:
     """One foil for every scene that the category fits, as SugarCrepe's files hold them.
 
     Args:
@@ -95,6 +102,9 @@ def make_foils(scenes: Scenes, category: str, file_names: list[str], seed: int) 
         category: a key of ``FOIL_MAKERS``.
         file_names: n image paths as they shall stand in the file.
         seed: decides which objects are changed, and into what.
+        about: (n,) which object of each scene must be among those changed; any if None.
+        unseen: words that no foil may add, such as ``"orange star"``: pairings that training never shows, which a
+            model could turn down without looking at the picture.
 
     Returns:
         ``{"0": {"filename", "caption", "negative_caption"}, …}``.
@@ -102,15 +112,18 @@ def make_foils(scenes: Scenes, category: str, file_names: list[str], seed: int) 
     rng = np.random.default_rng([seed, list(FOIL_MAKERS).index(category)])
     rows: list[dict[str, str]] = []
     for index, name in enumerate(file_names):
-        captions = FOIL_MAKERS[category](_view(scenes, index, rng))
-        if captions is not None:
+        captions = FOIL_MAKERS[category](_view(scenes, index, rng, None if about is None else int(about[index])))
+        if captions is not None and not any(words in captions[1] and words not in captions[0] for words in unseen):
             rows.append({"filename": name, "caption": captions[0], "negative_caption": captions[1]})
     return {str(number): row for number, row in enumerate(rows)}
 
 
-def _view(scenes: Scenes, index: int, rng: np.random.Generator) -> View:
+def _view(scenes: Scenes, index: int, rng: np.random.Generator, about: int | None) -> View:
     objects: Objects = list(scenes.objects(index))
-    first, second = rng.permutation(len(objects))[:2].tolist()
+    order = rng.permutation(len(objects)).tolist()
+    if about is not None:
+        order = [about, *(place for place in order if place != about)]
+    first, second = order[:2]
     colours = sorted(COLOURS.keys() - {colour for colour, _ in objects})
     shapes = sorted(set(SHAPES) - {shape for _, shape in objects})
     return View(

@@ -145,8 +145,10 @@ def _write_foils(test: Path, settings: WorldSettings, held_out: np.ndarray) -> N
         scenes, captions = scenes[kept], [captions[row] for row in kept]
         write_folder_source(test / name, _samples(scenes, captions, settings.picture_size))
         files = [f"{name}/images/{row:06d}.png" for row in range(len(scenes))]
+        shows = held_out[scenes.shape, scenes.colour] & (scenes.shape >= 0)
+        about = np.argmax(shows, axis=1) if with_held_out else None  # the held-out pairing is what must be bound
         for category in categories:
-            foils = make_foils(scenes, category, files, settings.seed)
+            foils = make_foils(scenes, category, files, settings.seed, about, () if with_held_out else _names(held_out))
             if foils:  # a handful of scenes may hold none that a category fits
                 write_json(test / "foils" / f"{name if with_held_out else category}.json", foils)
 
