@@ -39,7 +39,7 @@ def write_photos(folder, count=24):
 
 
 def write_siglip(folder):
-    """Save a random ``SiglipModel`` with a sentencepiece tokenizer, as checkpoints of the hub are; returns the folder."""
+    """Save a random ``SiglipModel`` with a sentencepiece tokenizer, as on the hub; returns the folder."""
     trained = io.BytesIO()
     words = [f"a {colour} {thing} next to a {colour} {thing} on the table" for colour in COLOURS for thing in THINGS]
     sentencepiece.SentencePieceTrainer.train(
@@ -53,9 +53,9 @@ def write_siglip(folder):
     )
     folder.mkdir()
     (folder / "spiece.model").write_bytes(trained.getvalue())
-    tokenizer = transformers.SiglipTokenizer(str(folder / "spiece.model"), model_max_length=24)
+    tokenizer = transformers.SiglipTokenizer(str(folder / "spiece.model"), model_max_length=64)
     ids = {"pad_token_id": tokenizer.pad_token_id, "eos_token_id": tokenizer.eos_token_id, "bos_token_id": None}
-    text = {**TOWER, **ids, "vocab_size": len(tokenizer), "max_position_embeddings": 24, "projection_size": 32}
+    text = {**TOWER, **ids, "vocab_size": len(tokenizer), "max_position_embeddings": 64, "projection_size": 32}
     vision = {**TOWER, "image_size": SIZE, "patch_size": 16}
     torch.manual_seed(0)
     model = transformers.SiglipModel(transformers.SiglipConfig(text_config=text, vision_config=vision))
