@@ -100,8 +100,7 @@ def _run(trainer: ContrastiveTrainer, checkpoint: Path | None, progress: Progres
 def _check_machine(recipe: Recipe) -> None:
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise UserError(
-            "this version trains on one process: start it without torchrun or accelerate launch, and reach larger "
-            "batches by gradient_accumulation"
+            "this version trains on one process; start it without torchrun or accelerate launch"
         )
     has_gpu = torch.cuda.is_available() and recipe.device == "auto"
     if recipe.precision == "fp16" and not has_gpu:

@@ -80,9 +80,9 @@ class Part:
     free: bool = False
 
 
-TUNING = Part(np.arange(len(SHAPES)), np.arange(len(COLOURS)), (2, 2, 3))
+TUNING = Part(np.arange(len(SHAPES)), np.arange(len(COLOURS)), (2, 3))
 PRETRAINING = Part(np.arange(len(ALL_SHAPES)), np.arange(len(ALL_COLOURS)), (1, 2, 3))
-TEST = Part(TUNING.shapes, TUNING.colours, (2, 2, 3), free=True)
+TEST = Part(TUNING.shapes, TUNING.colours, (2, 3), free=True)
 
 
 def held_out_conjunctions(seed: int) -> np.ndarray:
