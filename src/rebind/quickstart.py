@@ -22,8 +22,8 @@ from rebind.training.metrics_file import read_metrics
 from rebind.types import UserError
 from rebind.world import WorldSettings, read_world_settings, write_world
 
-FIRST_SEED = 11  # the recipes were chosen on seeds below this one
-WORLD_SEED = 11
+FIRST_SEED = 11  # of the tuning; the recipes were chosen on smaller ones
+WORLD_SEED = 1
 PRETRAINING = "world-pretrain"
 TUNING = ("world-c2lip", "world-siglip", "world-clip")  # the longest first
 ABLATIONS = ("world-npc", "world-xac")  # on the first seed only: they explain, they do not compete
@@ -35,7 +35,7 @@ class QuickstartSettings:
 
     Attributes:
         out: folder for the world, the runs and the report.
-        seeds: how many models are pre-trained, each of them tuned in every way.
+        seeds: how many times the pre-trained model is tuned in every way.
         jobs: processes, one thread each.
         steps: of tuning, in place of the recipes'.
         pretrain_steps: of pre-training, likewise.
@@ -85,25 +85,20 @@ def _prepare(world: Path, settings: QuickstartSettings) -> None:
 
 
 def _recipes(world: Path, settings: QuickstartSettings) -> list[Recipe]:
-    recipes = []
+    """One pre-trained model, as a checkpoint that people start from is one; the seeds are those of the tuning."""
+    base = settings.out / "runs" / "base"
+    changes: dict[str, Any] = {"data": world / "pretrain", "out": base}
+    if settings.pretrain_steps:
+        changes["steps"] = settings.pretrain_steps
+    recipes = [load_recipe(PRETRAINING, changes)]
     for seed in range(FIRST_SEED, FIRST_SEED + settings.seeds):
-        names = (PRETRAINING, *TUNING, *(ABLATIONS if seed == FIRST_SEED else ()))
-        recipes += [_recipe(name, seed, world, settings) for name in names]
+        for name in (*TUNING, *(ABLATIONS if seed == FIRST_SEED else ())):
+            run = settings.out / "runs" / f"{name.removeprefix('world-')}-seed{seed}"
+            changes = {"data": world / "train", "out": run, "seed": seed, "model": str(base / "model")}
+            if settings.steps:
+                changes["steps"] = settings.steps
+            recipes.append(load_recipe(name, changes))
     return recipes
-
-
-def _recipe(name: str, seed: int, world: Path, settings: QuickstartSettings) -> Recipe:
-    is_base = name == PRETRAINING
-    changes: dict[str, Any] = {
-        "data": world / ("pretrain" if is_base else "train"),
-        "out": settings.out / "runs" / f"{name.removeprefix('world-')}-seed{seed}",
-        "seed": seed,
-    }
-    if not is_base:
-        changes["model"] = str(settings.out / "runs" / f"pretrain-seed{seed}" / "model")
-    if steps := settings.pretrain_steps if is_base else settings.steps:
-        changes["steps"] = steps
-    return load_recipe(name, changes)
 
 
 def _run_all(recipes: list[Recipe], world: Path, jobs: int, console: Console) -> None:

@@ -15,9 +15,8 @@ def set_initial_values(model: SiglipModel) -> None:
     """Set the initial values, from torch's global random state.
 
     With attention nearly flat (queries and keys × 0.3), ``v_proj = 3Q`` and ``out_proj = Qᵀ`` for a random orthogonal
-    Q, the position that SigLIP reads starts as about three times the mean of the words instead of as noise. Two habits
-    that trained text towers have are there from the start: one head of the first layer reads the word before, and
-    padding does not look at padding.
+    Q, the position that SigLIP reads starts as about three times the mean of the words instead of as noise. One head
+    of the first layer starts out reading the word before, as some head of every trained text tower does.
     """
     text: Any = model.text_model
     nn.init.normal_(text.embeddings.token_embedding.weight, std=0.4)
@@ -29,15 +28,12 @@ def set_initial_values(model: SiglipModel) -> None:
         rotation = nn.init.orthogonal_(torch.empty_like(attention.v_proj.weight))
         attention.v_proj.weight.copy_(3 * rotation)
         attention.out_proj.weight.copy_(rotation.T)
-    length, width = text.embeddings.position_embedding.weight.shape
-    directions = nn.init.orthogonal_(torch.empty(length + 1, width))  # one for each position and one for padding
-    _read_the_word_before(text, directions[:-1])
-    _ignore_padding(text, directions[-1])
+    _read_the_word_before(text)
     model.logit_scale.fill_(math.log(10))
     model.logit_bias.fill_(-10)
 
 
-def _read_the_word_before(text: Any, directions: torch.Tensor, sharpness: float = 1.2) -> None:
+def _read_the_word_before(text: Any, sharpness: float = 1.2) -> None:
     """Make the first head of the first layer attend to the position before its own.
 
     Positions become orthogonal directions (T, d), words are moved out of the space that they span, and the head's
@@ -45,6 +41,7 @@ def _read_the_word_before(text: Any, directions: torch.Tensor, sharpness: float 
     """
     words, positions = text.embeddings.token_embedding.weight, text.embeddings.position_embedding.weight
     length, width = positions.shape
+    directions = nn.init.orthogonal_(torch.empty(length, width))
     positions.copy_(0.3 * math.sqrt(width) * directions)
     words.sub_(words @ directions.T @ directions)
     attention = text.encoder.layers[0].self_attn
@@ -53,22 +50,3 @@ def _read_the_word_before(text: Any, directions: torch.Tensor, sharpness: float 
     queries.zero_()
     keys[:length] = sharpness * directions
     queries[: length - 1] = sharpness * directions[1:]
-
-
-def _ignore_padding(text: Any, direction: torch.Tensor, sharpness: float = 1.5) -> None:
-    """After the first layer, make padding attend to words only, the last position among it, which SigLIP reads.
-
-    A concept of two words would else be drowned in padding where a caption is not, and what the tower learns of the
-    one would not carry over to the other. Padding becomes a direction (d,) of its own, for which queries and keys have
-    opposite signs.
-    """
-    words = text.embeddings.token_embedding.weight
-    words.sub_((words @ direction)[:, None] * direction)
-    words[text.config.pad_token_id] = 0.4 * math.sqrt(len(direction)) * direction
-    for layer in text.encoder.layers[1:]:
-        attention = layer.self_attn
-        for head in range(attention.num_heads):
-            rows = slice(head * attention.head_dim, (head + 1) * attention.head_dim)
-            answer = nn.functional.normalize(torch.randn(attention.head_dim), dim=0)
-            attention.q_proj.weight[rows] += sharpness * answer[:, None] * direction
-            attention.k_proj.weight[rows] -= sharpness * answer[:, None] * direction

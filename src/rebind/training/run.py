@@ -99,9 +99,7 @@ def _run(trainer: ContrastiveTrainer, checkpoint: Path | None, progress: Progres
 
 def _check_machine(recipe: Recipe) -> None:
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise UserError(
-            "this version trains on one process; start it without torchrun or accelerate launch"
-        )
+        raise UserError("this version trains on one process; start it without torchrun or accelerate launch")
     has_gpu = torch.cuda.is_available() and recipe.device == "auto"
     if recipe.precision == "fp16" and not has_gpu:
         raise UserError("precision: fp16 needs a GPU; on a processor use fp32 or bf16")

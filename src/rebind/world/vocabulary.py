@@ -6,7 +6,6 @@ from __future__ import annotations
 SHAPES = (
     "circle", "square", "triangle", "star", "heart", "moon", "cross", "ring", "diamond", "hexagon",
     "arrow", "drop", "flower", "cloud", "leaf", "bolt", "house", "tree", "fish", "crown",
-    "key", "bell",
 )  # fmt: skip
 
 #: Colours that occur in pre-training and in the tuning data, with their sRGB values.
@@ -23,12 +22,12 @@ COLOURS = {
     "magenta": (225, 50, 180),
     "pink": (250, 170, 195),
     "white": (245, 245, 240),
-    "brown": (140, 85, 45),
 }
 
 #: Shapes and colours that only pre-training shows; the retention set asks whether tuning forgot them.
-RETENTION_SHAPES = ("cup", "boat", "mushroom", "bottle")
+RETENTION_SHAPES = ("key", "bell", "cup", "boat", "mushroom", "bottle")
 RETENTION_COLOURS = {
+    "brown": (140, 85, 45),
     "gray": (140, 145, 150),
     "gold": (205, 165, 60),
     "navy": (30, 40, 120),
