@@ -32,7 +32,7 @@ def quickstart(
     jobs: Annotated[int | None, typer.Option(help="processes; one for each processor core if not given")] = None,
     steps: Annotated[int | None, typer.Option(help="tuning steps; the recipes' own if not given", min=1)] = None,
     pretrain_steps: Annotated[int | None, typer.Option(help="pre-training steps, likewise", min=1)] = None,
-    scenes: Annotated[int, typer.Option(help="training scenes", min=256)] = 40_000,
+    scenes: Annotated[int, typer.Option(help="training scenes", min=256)] = 20_000,
     test_scenes: Annotated[int, typer.Option(help="test scenes", min=10)] = 1_000,
 ) -> None:
     """The whole story on the built-in world: pre-train, tune with SigLIP, CLIP and C2LIP, evaluate, report."""

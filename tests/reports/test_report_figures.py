@@ -16,7 +16,7 @@ from rebind.types import UserError
 
 def test_it_is_wide_white_and_light(runs, tmp_path):
     out = write_effect_picture(runs, tmp_path / "docs" / "effect.png")
-    assert out.stat().st_size < 200_000
+    assert out.stat().st_size < 400_000
     picture = Image.open(out).convert("RGB")
     assert picture.width == 1760
     assert picture.getpixel((2, 2)) == picture.getpixel((1757, 2)) == (255, 255, 255)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from rebind.models import DualEncoder
 
-EXAMPLES = 6
+EXAMPLES = 24  # three of each kind of the world
 
 
 def foil_items(benchmarks: Sequence[Benchmark]) -> Iterator[FoilItem]:
@@ -95,7 +95,7 @@ def describe_item(
 def write_examples(
     encoder: DualEncoder, benchmarks: Sequence[Benchmark], out: Path, *, attention_scale: float = 10.0, seed: int = 0
 ) -> Path | None:
-    """Write ``examples.json`` with six of the benchmarks' foil items; None when no benchmark has foils.
+    """Write ``examples.json`` with some of the benchmarks' foil items; None when no benchmark has foils.
 
     Raises:
         UserError: when the file system refuses.

@@ -61,7 +61,7 @@ def effect_picture(scenes: Sequence[Scene], footer: str = "") -> Image.Image:
     """Draw one row per scene: the picture, caption and foil, and each arm's two scores as bars.
 
     Returns:
-        A palette image, 1760 pixels wide, on white.
+        An RGB image, 1760 pixels wide, on white.
     """
     height = ROW * len(scenes) + (FOOT if footer else 0)
     figure = Figure(figsize=(WIDTH, height), facecolor="white")
@@ -74,7 +74,7 @@ def effect_picture(scenes: Sequence[Scene], footer: str = "") -> Image.Image:
         axes.text(TEXT, height - MARGIN, footer, fontsize=8, color=MUTED, va="bottom", linespacing=1.5)
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png", dpi=DOTS_PER_INCH)
-    return Image.open(buffer).convert("RGB").quantize(128, dither=Image.Dither.NONE)
+    return Image.open(buffer).convert("RGB")
 
 
 def _row(axes: Axes, scene: Scene, top: float) -> None:
