@@ -73,7 +73,8 @@ def run_quickstart(settings: QuickstartSettings, console: Console) -> tuple[list
 
 
 def _prepare(world: Path, settings: QuickstartSettings) -> None:
-    wanted = WorldSettings(train=settings.scenes, pretrain=settings.scenes, test=settings.test_scenes, seed=WORLD_SEED)
+    sizes = {"train": settings.scenes, "pretrain": settings.scenes, "test": settings.test_scenes}
+    wanted = WorldSettings(**sizes, seed=WORLD_SEED, format="shards")
     if not world.is_dir():
         write_world(world, wanted)
     elif read_world_settings(world) != wanted:
