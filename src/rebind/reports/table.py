@@ -118,8 +118,10 @@ def percent(value: float) -> str:
 
 
 def plus_minus(cell: Estimate | None) -> str:
-    """Mean and half the interval's width in per cent: ``94.1±0.6``."""
-    return "–" if cell is None else f"{percent(cell.value)}±{percent((cell.high - cell.low) / 2)}"
+    """Mean and half the interval's width in per cent: ``94.1±0.6``; a full score is ``100``, to stay as narrow."""
+    return (
+        "–" if cell is None else f"{percent(cell.value).replace('100.0', '100')}±{percent((cell.high - cell.low) / 2)}"
+    )
 
 
 def footnote(table: SummaryTable) -> str:
