@@ -33,8 +33,9 @@ LAYERS = {
     "negatives": BOTTOM,
     "world": BOTTOM | {"data"},
     "benchmarks": BOTTOM | {"data", "models", "concepts"},
-    "training": BOTTOM | {"data", "models", "objectives"},
-    "annotate": BOTTOM | {"data", "concepts", "negatives"},
+    "training": BOTTOM | {"data", "models", "objectives", "distributed"},
+    "distributed": {"types"},
+    "annotate": BOTTOM | {"data", "concepts", "models", "negatives"},
     "evaluate": BOTTOM | {"benchmarks", "models", "training"},
     "reports": BOTTOM,
     "quickstart": EVERYTHING - {"cli", "__main__"},
@@ -44,9 +45,13 @@ LAYERS = {
 
 #: The command line is a promise: nothing here may go, and what is added is added here too.
 COMMANDS = {
-    "quickstart": ["--out", "--seeds", "--jobs", "--steps", "--pretrain-steps", "--scenes", "--test-scenes"],
+    "quickstart": [
+        *["--out", "--seeds", "--jobs", "--steps", "--pretrain-steps", "--scenes", "--test-scenes"],
+        "--objectives",
+    ],
     "world": ["--out", "--train", "--test", "--pretrain", "--seed", "--picture-size", "--format"],
     "concepts": ["[data]", "--captions", "--out", "--backend"],
+    "neighbours": ["data", "--model", "--count", "--by"],
     "train": ["[recipe]", "--settings"],
     "eval": ["[model]", "--benchmark", "--data", "--annotations", "--images", "--out", "--label", "--list"],
     "report": ["runs", "--out", "--title"],

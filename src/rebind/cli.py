@@ -34,11 +34,16 @@ def quickstart(
     pretrain_steps: Annotated[int | None, typer.Option(help="pre-training steps, likewise", min=1)] = None,
     scenes: Annotated[int, typer.Option(help="training scenes", min=256)] = 20_000,
     test_scenes: Annotated[int, typer.Option(help="test scenes", min=10)] = 1_000,
+    objectives: Annotated[
+        str | None, typer.Option(help="what to tune with, separated by commas: siglip,negclip,tripletclip,c2lip …")
+    ] = None,
 ) -> None:
-    """The whole story on the built-in world: pre-train, tune with SigLIP, CLIP and C2LIP, evaluate, report."""
+    """The whole story on the built-in world: pre-train, tune with every objective, evaluate, report."""
     from rebind.quickstart import QuickstartSettings, run_quickstart
 
-    settings = QuickstartSettings(out, seeds, jobs or os.cpu_count() or 1, steps, pretrain_steps, scenes, test_scenes)
+    names = None if objectives is None else tuple(name.strip() for name in objectives.split(","))
+    jobs = jobs or os.cpu_count() or 1
+    settings = QuickstartSettings(out, seeds, jobs, steps, pretrain_steps, scenes, test_scenes, names)
     runs, page = run_quickstart(settings, console)
     _print_outcome(runs, page)
 
@@ -87,6 +92,24 @@ def concepts(
     _say(f"{written.concepts} concepts of {written.samples} samples are in {written.file}.")
 
 
+@app.command()
+def neighbours(
+    data: Annotated[Path, typer.Argument(help="captioned images: folder, captions file or shards")],
+    model: Annotated[str, typer.Option(help="a run's folder, a model folder or a hub name")],
+    count: Annotated[int, typer.Option(help="neighbours of each sample", min=1)] = 8,
+    by: Annotated[str, typer.Option(help="what to compare: image or text")] = "image",
+) -> None:
+    """Find look-alike samples and write them beside the captions, for hard batches."""
+    from rebind.annotate import annotate_neighbours
+    from rebind.evaluate import model_folder
+
+    written = annotate_neighbours(data, model_folder(model), count, by)
+    _say(f"The neighbours of {written.samples} samples are in {written.file}.")
+    if written.broken:
+        examples = "; ".join(f"{sample['key']}: {sample['reason']}" for sample in written.named[:3])
+        _say(f"{written.broken} samples are broken and have none ({examples}).")
+
+
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def train(
     context: typer.Context,
@@ -107,6 +130,7 @@ def train(
     if recipe is not None and recipe.startswith("-"):  # click takes the first unknown flag for the argument
         arguments, recipe = [recipe, *arguments], None
     loaded = load_recipe(recipe, _overrides(arguments))
+    from rebind.distributed import leave_processes
     from rebind.training.run import train as run
 
     try:
@@ -114,7 +138,9 @@ def train(
     except KeyboardInterrupt:
         _say("Stopped. The same command continues from the last checkpoint.")
         raise typer.Exit(130) from None
-    _say(f"The model is in {model}; what happened on the way is in {loaded.out / 'summary.json'}.")
+    leave_processes()
+    if os.environ.get("RANK", "0") == "0":
+        _say(f"The model is in {model}; what happened on the way is in {loaded.out / 'summary.json'}.")
 
 
 @app.command()

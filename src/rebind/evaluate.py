@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from rebind.benchmarks import Benchmark, evaluate_model
 from rebind.training import load_recipe
@@ -45,7 +46,14 @@ def evaluate_run(model: str, benchmarks: Sequence[Benchmark], out: Path | None, 
         benchmarks,
         out or Path(model),
         {**recipe.as_dict(), "label": label or recipe.title},
-        objective=recipe.objective,
+        objective=recipe.objective if isinstance(recipe.objective, str) else " + ".join(recipe.objective),
         seed=recipe.seed,
-        attention_scale=float(recipe.objective_settings.get("attention_scale", 10.0)),
+        attention_scale=_attention_scale(recipe.objective_settings),
     )
+
+
+def _attention_scale(objective_settings: dict[str, Any]) -> float:
+    """What the recipe says, be it of a single objective or of one of several."""
+    of_each = (each for each in objective_settings.values() if isinstance(each, dict))
+    found = [each["attention_scale"] for each in (objective_settings, *of_each) if "attention_scale" in each]
+    return float(found[0]) if found else 10.0

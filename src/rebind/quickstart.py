@@ -25,14 +25,16 @@ from rebind.world import WorldSettings, read_world_settings, write_world
 FIRST_SEED = 11  # of the tuning; the recipes were chosen on smaller ones
 WORLD_SEED = 3
 PRETRAINING = "world-pretrain"
-# What the pre-trained model is tuned with, the longest first, and on how many seeds if not on all that are asked for:
-# C2LIP's terms alone explain, they do not compete.
-TUNING: dict[str, int | None] = {
-    "world-c2lip": None,
-    "world-xac": 1,
-    "world-npc": 1,
-    "world-siglip": None,
-    "world-clip": None,
+# What the pre-trained model is tuned with if nothing else is asked for: recipes of the world by their short names, the
+# longest first, and on how many seeds if not on all. C2LIP's terms alone explain, they do not compete.
+OBJECTIVES: dict[str, int | None] = {
+    "tripletclip": None,
+    "c2lip": None,
+    "xac": 1,
+    "npc": 1,
+    "negclip": None,
+    "siglip": None,
+    "clip": None,
 }
 
 
@@ -48,6 +50,7 @@ class QuickstartSettings:
         pretrain_steps: of pre-training, likewise.
         scenes: for pre-training and for tuning, each.
         test_scenes: for the benchmark.
+        objectives: what to tune with, on all seeds; if None, everything in ``OBJECTIVES`` on as many as stand there.
     """
 
     out: Path
@@ -57,6 +60,21 @@ class QuickstartSettings:
     pretrain_steps: int | None = None
     scenes: int = 20_000
     test_scenes: int = 1_000
+    objectives: tuple[str, ...] | None = None
+
+    @property
+    def arms(self) -> list[tuple[str, int]]:
+        """What to tune with and on how many seeds, the longest first.
+
+        Raises:
+            UserError: when there is no such recipe.
+        """
+        for name in self.objectives or ():
+            if name not in OBJECTIVES:
+                raise UserError(f"the quick start knows no objective {name!r}; it knows {', '.join(OBJECTIVES)}")
+        if self.objectives is None:
+            return [(name, limit or self.seeds) for name, limit in OBJECTIVES.items()]
+        return [(name, self.seeds) for name in OBJECTIVES if name in self.objectives]
 
 
 def run_quickstart(settings: QuickstartSettings, console: Console) -> tuple[list[Path], Path]:
@@ -66,12 +84,14 @@ def run_quickstart(settings: QuickstartSettings, console: Console) -> tuple[list
         The folders of the runs, and the report's page.
 
     Raises:
-        UserError: when ``out`` cannot be written to, or holds the world of another quick start.
+        UserError: when an objective is unknown, or ``out`` cannot be written to or holds the world of another quick
+            start.
     """
+    arms = settings.arms
     world = settings.out / "world"
     with console.status("writing the world and reading concepts from its captions"):
         _prepare(world, settings)
-    recipes = _recipes(world, settings)
+    recipes = _recipes(world, settings, arms)
     _run_all(recipes, world, settings.jobs, console)
     runs = [recipe.out for recipe in recipes]
     with console.status("writing the report"):
@@ -80,30 +100,29 @@ def run_quickstart(settings: QuickstartSettings, console: Console) -> tuple[list
 
 
 def _prepare(world: Path, settings: QuickstartSettings) -> None:
-    sizes = {"train": settings.scenes, "pretrain": settings.scenes, "test": settings.test_scenes}
-    wanted = WorldSettings(**sizes, seed=WORLD_SEED, format="shards")
+    wanted = WorldSettings(settings.scenes, settings.test_scenes, settings.scenes, WORLD_SEED, format="shards")
     if not world.is_dir():
         write_world(world, wanted)
     elif read_world_settings(world) != wanted:
-        raise UserError(f"{world} is a world of other sizes; choose another --out or remove it")
+        raise UserError(f"{world} is a world of other settings; choose another --out or remove it")
     if not (world / "train" / "annotations" / "concepts.jsonl").is_file():
         annotate_concepts(world / "train")
 
 
-def _recipes(world: Path, settings: QuickstartSettings) -> list[Recipe]:
+def _recipes(world: Path, settings: QuickstartSettings, arms: list[tuple[str, int]]) -> list[Recipe]:
     """One pre-trained model, as a checkpoint that people start from is one; the seeds are those of the tuning."""
     base = settings.out / "runs" / "base"
     changes: dict[str, Any] = {"data": world / "pretrain", "out": base}
     if settings.pretrain_steps:
         changes["steps"] = settings.pretrain_steps
     recipes = [load_recipe(PRETRAINING, changes)]
-    for name, seeds in TUNING.items():
-        for seed in range(FIRST_SEED, FIRST_SEED + (seeds or settings.seeds)):
-            run = settings.out / "runs" / f"{name.removeprefix('world-')}-seed{seed}"
+    for name, seeds in arms:
+        for seed in range(FIRST_SEED, FIRST_SEED + seeds):
+            run = settings.out / "runs" / f"{name}-seed{seed}"
             changes = {"data": world / "train", "out": run, "seed": seed, "model": str(base / "model")}
             if settings.steps:
                 changes["steps"] = settings.steps
-            recipes.append(load_recipe(name, changes))
+            recipes.append(load_recipe(f"world-{name}", changes))
     return recipes
 
 

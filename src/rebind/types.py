@@ -15,6 +15,21 @@ class UserError(ValueError):
 
 
 @dataclass(frozen=True)
+class Negative:
+    """A hard negative of a sample: a caption that is nearly right, and perhaps a picture for which it is true.
+
+    Attributes:
+        caption: the foil.
+        family: how it was made, e.g. ``replace_att``; empty when nobody said.
+        image: path or encoded bytes of a picture that it describes; None when there is none.
+    """
+
+    caption: str
+    family: str = ""
+    image: Path | bytes | None = None
+
+
+@dataclass(frozen=True)
 class Sample:
     """One image and what is written about it. The picture is decoded only when a worker asks for it.
 
@@ -23,12 +38,14 @@ class Sample:
         captions: one or more captions of the image, the first being the original one.
         image: path of the image file, or the encoded bytes (JPEG, PNG, WebP) read from a shard.
         concepts: noun phrases read from the captions; empty when no concept annotation was joined.
+        negatives: hard negatives; empty when none were joined, or there are none for this sample.
     """
 
     key: str
     captions: tuple[str, ...]
     image: Path | bytes
     concepts: tuple[str, ...] = ()
+    negatives: tuple[Negative, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -41,15 +58,21 @@ class BrokenSample:
 
 @dataclass(frozen=True)
 class Batch:
-    """What one step encodes. B images, N concepts of which U are distinct strings.
+    """What one process encodes in one step: B images, N concepts of which U are distinct strings, M hard negatives.
 
     Attributes:
         keys: the samples' keys, length B.
         images: inputs of the image tower; ``pixel_values`` is uint8 (B, 3, H, W) before normalisation.
         captions: inputs of the text tower for one caption an image, ``input_ids`` (B, T) among them.
         concepts: inputs of the text tower for the U distinct concept strings; None unless asked for.
+        concept_identity: (U,) int64, equal for equal strings in any process.
         concept_index: (N,) row of ``concepts`` for each concept.
         concept_owner: (N,) row of the image that each concept was read from.
+        negative_captions: inputs of the text tower for M hard-negative captions; None unless asked for and M > 0.
+        negative_owner: (M,) row of the image that each is a negative of, ascending; None unless asked for.
+        negative_images: inputs of the image tower for the P negatives that have a picture; None unless asked for and
+            P > 0.
+        negative_image_caption: (P,) row of ``negative_captions`` that each picture shows, ascending.
         broken: samples left out of this batch, with the reason.
     """
 
@@ -57,14 +80,24 @@ class Batch:
     images: dict[str, Tensor]
     captions: dict[str, Tensor]
     concepts: dict[str, Tensor] | None = None
+    concept_identity: Tensor | None = None
     concept_index: Tensor | None = None
     concept_owner: Tensor | None = None
+    negative_captions: dict[str, Tensor] | None = None
+    negative_owner: Tensor | None = None
+    negative_images: dict[str, Tensor] | None = None
+    negative_image_caption: Tensor | None = None
     broken: tuple[BrokenSample, ...] = ()
 
 
 @dataclass(frozen=True)
 class Embeddings:
     """The waist of the system: everything before is encoding, everything after is arithmetic on these.
+
+    They are those of the whole global batch, over all processes and micro-batches, except for the image tokens, which
+    stay where they were made. The pairwise work is shared by rows: an objective returns the part of the loss that
+    belongs to the rows ``own`` (and to the concepts and negatives of the images in them); the parts of all processes
+    sum to the loss of the global batch. On one process ``own`` is every row, and nothing is left to others.
 
     All embeddings are L2-normalised and live in the joint space of width d.
 
@@ -73,27 +106,50 @@ class Embeddings:
         text: (B, d) caption embeddings; row i belongs to image i.
         logit_scale: scalar, already exponentiated (τ of the papers).
         logit_bias: scalar (b of SigLIP); zero for models without one.
-        image_tokens: (B, L, d) image tokens in the joint space, for objectives that need concepts.
-        image_token_mask: (B, L) bool, False where a token is padding (SigLIP 2 NaFlex); None when all are real.
-        concepts: (N, d) concept embeddings.
+        own: rows of ``image`` and ``text`` that this process answers for.
+        image_tokens: (b, L, d) tokens of the own images, in the joint space.
+        image_token_mask: (b, L) bool, False where a token is padding (SigLIP 2 NaFlex); None when all are real.
+        concepts: (U, d) embeddings of the distinct concept strings.
+        concept_identity: (U,) int64, different for different strings.
+        concept_index: (N,) row of ``concepts`` for each concept.
         concept_owner: (N,) row of the image that each concept was read from.
-        concept_identity: (N,) equal numbers for equal strings.
+        negative_text: (M, d) embeddings of the hard-negative captions.
+        negative_owner: (M,) row of the image that each is a negative of, ascending.
+        negative_image: (P, d) pooled embeddings of the pictures that some negatives have.
+        negative_image_text: (P,) row of ``negative_text`` that each of them shows, ascending.
+        reference_image: (B, e) pooled image embeddings of the frozen starting model, of its own width e.
+        reference_text: (B, e) its caption embeddings.
+        reference_logit_scale: its τ.
     """
 
     image: Tensor
     text: Tensor
     logit_scale: Tensor
     logit_bias: Tensor
+    own: slice = field(default_factory=lambda: slice(None))
     image_tokens: Tensor | None = None
     image_token_mask: Tensor | None = None
     concepts: Tensor | None = None
-    concept_owner: Tensor | None = None
     concept_identity: Tensor | None = None
+    concept_index: Tensor | None = None
+    concept_owner: Tensor | None = None
+    negative_text: Tensor | None = None
+    negative_owner: Tensor | None = None
+    negative_image: Tensor | None = None
+    negative_image_text: Tensor | None = None
+    reference_image: Tensor | None = None
+    reference_text: Tensor | None = None
+    reference_logit_scale: Tensor | None = None
+
+    def owned(self, owner: Tensor) -> Tensor:
+        """(K,) bool: which of K things belong to own images, given the (K,) rows of the images that own them."""
+        first, end, _ = self.own.indices(len(self.image))
+        return (owner >= first) & (owner < end)
 
 
 @dataclass(frozen=True)
 class LossTerms:
-    """A loss and its named parts; ``parts`` are weighted already and sum to ``total``."""
+    """A loss, or one process's part of it, and its named parts; ``parts`` are weighted already and sum to ``total``."""
 
     total: Tensor
     parts: dict[str, Tensor] = field(default_factory=dict)

@@ -1,9 +1,10 @@
 import json
 
 import pytest
+import torch
 
 from rebind.data import open_source
-from rebind.data.broken import BrokenTally
+from rebind.data.broken import BrokenNegative, BrokenTally
 from rebind.data.writing import write_shards
 from rebind.types import Batch, BrokenSample, UserError
 
@@ -76,3 +77,37 @@ def test_incomplete_samples_of_a_source_are_judged_and_named(tmp_path):
     tally.add(batch(10))
     tally.check(final=True)
     assert (tally.summary()["seen"], tally.summary()["broken"], tally.summary()["distinct"]) == (10, 0, 2)
+
+
+def with_pictures(whole, broken):
+    cut = tuple(BrokenNegative(f"w0, negative {n}", "cut short") for n in range(broken))
+    return Batch(
+        ("w0", "w1"), {}, {}, negative_image_caption=torch.arange(whole), broken=(*cut, BrokenSample("b", "?"))
+    )
+
+
+def test_pictures_of_negatives_are_counted_apart():
+    tally = BrokenTally(0.4)
+    for _ in range(2):
+        tally.add(with_pictures(6, 3))
+    tally.check(final=True)
+    summary = tally.summary()
+    assert (summary["seen"], summary["broken"]) == (6, 2)
+    assert (summary["negative_pictures_seen"], summary["broken_negative_pictures"]) == (18, 6)
+    assert summary["distinct"] == 4
+    assert summary["samples"][0] == {"key": "w0, negative 0", "reason": "cut short"}
+    again = BrokenTally(0.4)
+    again.load_state_dict(json.loads(json.dumps(tally.state_dict())))
+    again.load_state_dict({"seen": 4, "broken": 0, "reasons": {}})  # as version 0.1 saved it
+    assert again.summary() == {**summary, "seen": 10}
+
+
+def test_many_broken_pictures_of_negatives_are_an_error():
+    tally = BrokenTally(0.4)
+    tally.add(with_pictures(49, 50))
+    tally.check()  # 99 seen: too early to judge
+    tally.add(with_pictures(1, 0))
+    with pytest.raises(
+        UserError, match=r"50 of 100 pictures of hard negatives seen are broken, .*40% \(w0, negative 0"
+    ):
+        tally.check()

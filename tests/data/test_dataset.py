@@ -8,7 +8,10 @@ from accelerate.data_loader import prepare_data_loader
 from torch.utils.data import DataLoader
 
 from rebind.data import open_source
-from rebind.data.dataset import CaptionedImages, EpochShuffle, ReadySample, draw_caption
+from rebind.data.annotations import with_negatives, write_annotation
+from rebind.data.broken import BrokenNegative
+from rebind.data.dataset import CaptionedImages, EpochShuffle, ReadySample, draw_caption, draw_some
+from rebind.data.writing import write_folder_source
 from rebind.types import BrokenSample
 
 
@@ -36,7 +39,12 @@ def source(photos, write_rows):
 def comparable(item):
     if isinstance(item, BrokenSample):
         return item
-    return item.key, item.caption, item.concepts, {k: v.tolist() for k, v in item.images.items()}
+    negatives = [(negative.caption, negative.images and pixels(negative.images)) for negative in item.negatives]
+    return item.key, item.caption, item.concepts, pixels(item.images), negatives, item.broken
+
+
+def pixels(images):
+    return {name: tensor.tolist() for name, tensor in images.items()}
 
 
 def test_an_item(source):
@@ -53,9 +61,67 @@ def test_a_broken_item(source):
     assert item == BrokenSample("0-gone", f"{source.root / 'gone.png'} does not exist or is not a file")
 
 
-def test_workers_give_what_the_main_process_gives(source):
+BOTH = {"negative_captions", "negative_images"}
+
+
+@pytest.fixture
+def opposed(source):
+    """The source with three negatives for all but the first sample: with a picture, without, with a broken picture."""
+    pictures = [(f"{key}-p", (source.root / "blue.png").read_bytes(), "blue") for key in source.keys]
+    pictures += [(f"{key}-q", b"\x89PNG cut", "cut") for key in source.keys]
+    write_folder_source(source.annotations / "negative_images", pictures)
+    rows = [
+        (key, [{"caption": f"{n} {key}", **({"image": f"{key}-{n}"} if n != "-" else {})} for n in "p-q"])
+        for key in list(source.keys)[1:]
+    ]
+    write_annotation(source, "negatives", rows, {})
+    return with_negatives(source, with_images=True)
+
+
+def test_negatives_come_when_asked_for(opposed):
+    assert CaptionedImages(opposed, preprocess)[1, 0].negatives == ()
+    assert CaptionedImages(opposed, preprocess, needs=BOTH)[0, 0].negatives == ()
+    captions = ["p 0-lime", "- 0-lime", "q 0-lime"]
+    item = CaptionedImages(opposed, preprocess, needs={"negative_captions", "concepts"})[1, 0]
+    assert [(negative.caption, negative.images) for negative in item.negatives] == [(text, None) for text in captions]
+    assert item.broken == ()
+
+
+def test_a_broken_picture_of_a_negative_leaves_its_caption(opposed):
+    item = CaptionedImages(opposed, preprocess, needs=BOTH)[1, 0]
+    assert [negative.caption for negative in item.negatives] == ["p 0-lime", "- 0-lime", "q 0-lime"]
+    assert [negative.images is None for negative in item.negatives] == [False, True, True]
+    picture = item.negatives[0].images["pixel_values"]
+    assert picture.tolist() == torch.tensor([0, 0, 255]).view(3, 1, 1).expand(3, 4, 4).tolist()
+    assert item.broken == (BrokenNegative("0-lime, negative 3", "not a JPEG, PNG, WebP, GIF, BMP or TIFF picture"),)
+    assert CaptionedImages(opposed, preprocess, needs=BOTH)[3, 0].key == "0-gone"
+
+
+def test_a_part_of_the_negatives_is_drawn_anew_each_epoch(opposed):
+    dataset = CaptionedImages(opposed, preprocess, seed=4, needs={"negative_captions"}, negatives_per_image=2)
+    drawn = [tuple(negative.caption[0] for negative in dataset[1, epoch].negatives) for epoch in range(40)]
+    assert set(drawn) == {("p", "-"), ("p", "q"), ("-", "q")}
+    assert drawn == [tuple(negative.caption[0] for negative in dataset[1, epoch].negatives) for epoch in range(40)]
+
+
+def test_some_are_drawn_uniformly_and_repeatably():
+    draws = [draw_some(5, 2, f"key {key}", 1, epoch) for key in range(200) for epoch in range(10)]
+    assert all(first < second for first, second in draws)
+    counts = Counter(number for draw in draws for number in draw)
+    assert all(abs(counts[number] - 2000 * 0.4) < 4 * (2000 * 0.4 * 0.6) ** 0.5 for number in range(5))
+    assert draw_some(3, None, "k", 0, 0) == draw_some(3, 3, "k", 0, 0) == draw_some(3, 9, "k", 0, 0) == [0, 1, 2]
+    assert draw_some(0, 2, "k", 0, 0) == []
+    assert [draw_some(9, 2, f"{k}", 5, 1) for k in range(4)] == [[4, 7], [3, 8], [3, 8], [2, 6]]  # on any machine
+
+
+def test_the_original_caption_stays_when_it_is_asked_for(source):
+    dataset = CaptionedImages(source, preprocess, captions="original")
+    assert {dataset[0, epoch].caption for epoch in range(20)} == {"red a"}
+
+
+def test_workers_give_what_the_main_process_gives(opposed):
     for cache in (False, True):
-        dataset = CaptionedImages(source, preprocess, cache_images=cache, seed=3)
+        dataset = CaptionedImages(opposed, preprocess, cache_images=cache, seed=3, needs=BOTH, negatives_per_image=2)
         seen = {}
         for workers in (0, 2):
             loader = DataLoader(
@@ -80,6 +146,13 @@ def test_cached_images_need_no_file(source):
     (source.root / "red.png").unlink()
     assert comparable(dataset[0, 0]) == before
     assert isinstance(CaptionedImages(source, preprocess)[0, 0], BrokenSample)
+
+
+def test_cached_pictures_of_negatives_need_no_file(opposed):
+    dataset = CaptionedImages(opposed, preprocess, cache_images=True, needs=BOTH)
+    before = comparable(dataset[1, 0])
+    opposed.negative_image(1, 0).unlink()
+    assert comparable(dataset[1, 0])[:5] == before[:5]
 
 
 def test_captions_are_drawn_uniformly_and_repeatably():

@@ -18,7 +18,12 @@ CENTRES = {
     "NPC alone": ((0.938, 0.941, 0.996, 0.998, 0.53, 0.997, 0.982, 0.90), 0.990, 0.991, 0.953),
     "XAC alone": ((0.781, 0.790, 0.994, 0.998, 0.53, 0.996, 0.975, 0.70), 0.986, 0.986, 0.949),
 }
-OBJECTIVES = {"base": "siglip", "SigLIP": "siglip", "CLIP": "clip"}
+OBJECTIVES = {"base": "siglip", "SigLIP": "siglip", "CLIP": "clip", "NegCLIP": "negclip", "TripletCLIP": "tripletclip"}
+HARD_NEGATIVES = {  # arms that most tests do without
+    "NegCLIP": ((0.741, 0.752, 0.999, 0.999, 0.52, 0.998, 0.987, 0.70), 0.985, 0.981, 0.931),
+    "TripletCLIP": ((0.802, 0.811, 0.999, 0.999, 0.53, 0.998, 0.990, 0.77), 0.988, 0.985, 0.941),
+}
+SEEN = ["replace_att", "replace_obj"]
 COLOURS = {"red": "#d8412f", "blue": "#2f6fd8", "green": "#2fa35a", "yellow": "#e8b923"}
 SCENES = [
     ("swap_att", "a red circle and a blue star", "a blue circle and a red star"),
@@ -41,7 +46,7 @@ def score(benchmark, split, metric, value, n=1000, ties=0):
 
 
 def world_scores(label, seed):
-    accuracies, retrieval, zero_shot, retention = CENTRES.get(label, CENTRES["C2LIP"])
+    accuracies, retrieval, zero_shot, retention = (CENTRES | HARD_NEGATIVES).get(label, CENTRES["C2LIP"])
     noise = np.random.default_rng([seed, *label.encode()])
     values = [a + noise.normal(0, 0.12 * (1 - a) * a) for a in accuracies]
     rows = [
@@ -115,6 +120,8 @@ def metrics(label, seed):
         parts = {"contrastive": 0.05 + 2.5 * decay}
         if label in ("C2LIP", "NPC alone"):
             parts["concept"] = 0.4 + 3 * decay
+        if label == "TripletCLIP":
+            parts["negative_pair"] = 0.1 + 3 * decay
         if label in ("C2LIP", "XAC alone"):
             parts["attention"] = 0.8 + 2 * decay
         parts = {name: value * math.exp(noise.normal(0, 0.05)) for name, value in parts.items()}
@@ -134,6 +141,7 @@ def write_run(root: Path, label: str, seed: int, scores=None, **changes) -> Path
             "concept_weight": 0.0 if "XAC" in label else 4.0,
             "attention_weight": 0.0 if "NPC" in label else 1.0,
         }
+    settings["negative_families"] = SEEN if label in HARD_NEGATIVES else None
     results = {
         "model": "world-base", "objective": OBJECTIVES.get(label, "c2lip"), "seed": seed, "settings": settings,
         "environment": {"rebind": "0.1.0", "python": "3.11.2", "torch": "2.13.0", "device": "cpu"},

@@ -7,6 +7,7 @@ from fake_runs import score, write_run
 from rich.console import Console
 
 from rebind.reports import markdown_table, print_table, summary_table
+from rebind.reports.table import plus_minus
 
 
 def cells(table, name):
@@ -65,6 +66,19 @@ def test_the_terminal_table_fits_80_columns_without_cutting_a_number(runs):
     assert "…" not in printed
     cell = cells(summary_table(runs), "swap object")["C2LIP"]
     assert f"{100 * cell.value:.1f}±{50 * (cell.high - cell.low):.1f}" in printed
+
+
+def test_a_table_too_wide_for_the_terminal_comes_in_blocks(runs, tmp_path):
+    more = [*runs, *(write_run(tmp_path, label, 1) for label in ("NegCLIP", "TripletCLIP"))]
+    table = summary_table(more)
+    for width, blocks in ((80, 2), (60, 3), (140, 1)):
+        stream = io.StringIO()
+        print_table(more, Console(file=stream, width=width))
+        printed = stream.getvalue()
+        assert printed.count("swaps, both") == printed.count("per cent") == blocks
+        assert max(map(len, printed.splitlines())) <= width
+        assert "…" not in printed
+        assert all(plus_minus(cell) in printed for row in table.rows for cell in row.cells)
 
 
 def test_markdown_is_a_rectangular_table_with_a_note(runs):

@@ -103,12 +103,6 @@ def test_half_precision_needs_a_gpu(small_recipe, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_more_than_one_process_is_refused(small_recipe, tmp_path, monkeypatch):
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(UserError, match="this version trains on one process"):
-        train(small_recipe(tmp_path / "run"), show_progress=False)
-
-
 def test_tensorboard_gets_the_curves(small_recipe, tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 

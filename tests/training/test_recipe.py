@@ -51,7 +51,7 @@ WRONG = [
     ({"objective_settings": [1]}, "objective_settings: input should be a valid dictionary"),
     ({"rate": 1}, "there is no setting rate; known are model, from_scratch, data"),
     ({"log_every": 10, "save_every": 25}, "save_every (25) must be a multiple of log_every (10)"),
-    ({"objective": "c3lip"}, "unknown objective 'c3lip'; known are c2lip, clip, siglip"),
+    ({"objective": "c3lip"}, "unknown objective 'c3lip'; known are c2lip, clip, distillation"),
     ({"objective_settings": {"weight": 1}}, "objective 'c2lip' has no setting 'weight'; it has concept_weight"),
     ({"objective_settings": {"concept_weight": -1}}, "concept_weight must be a number of at least 0, not -1"),
     ({"objective_settings": {"concept_weight": "big"}}, "concept_weight"),

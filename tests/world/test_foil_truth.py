@@ -3,7 +3,7 @@ from collections import Counter
 import pytest
 from captions import is_true, places, read_caption
 
-from rebind.world.foils import FOIL_MAKERS, make_foils
+from rebind.world.foils import FAMILIES, make_foils
 from rebind.world.scenes import TEST, describe_all, held_out_conjunctions, sample_scenes
 from rebind.world.vocabulary import COLOURS, SHAPES
 
@@ -20,7 +20,7 @@ def scenes(request):
 def read_foils(scenes):
     """Category -> list of (row of the scene, caption, foil)."""
     names = [f"{row}.png" for row in range(COUNT)]
-    made = {category: make_foils(scenes, category, names, 0) for category in FOIL_MAKERS}
+    made = {category: make_foils(scenes, category, names, 0) for category in FAMILIES}
     for rows in made.values():
         assert list(rows) == [str(number) for number in range(len(rows))]
         assert all(row.keys() == {"filename", "caption", "negative_caption"} for row in rows.values())
@@ -44,7 +44,7 @@ def changes(caption, foil):
 
 
 def test_the_categories_are_those_of_sugarcrepe():
-    assert list(FOIL_MAKERS) == CATEGORIES
+    assert list(FAMILIES) == CATEGORIES
 
 
 @pytest.mark.parametrize("category", CATEGORIES)
@@ -58,7 +58,7 @@ def test_captions_are_true_and_foils_are_false(scenes, read_foils, category):
 @pytest.mark.parametrize("category", CATEGORIES)
 def test_captions_are_those_of_the_scene(scenes, read_foils, category):
     """Word for word, except that adding an attribute needs one left unsaid."""
-    texts = [read_caption(text) for text in describe_all(scenes, 0.0, (0,))]
+    texts = [read_caption(text) for text in describe_all(scenes)]
     for row, caption, _ in read_foils[category]:
         if category == "add_att":
             assert caption.relation == texts[row].relation

@@ -17,7 +17,7 @@ from rebind.data import open_source
 from rebind.types import UserError
 from rebind.world import WorldSettings, read_world_settings, write_world
 from rebind.world.render import PICTURE_SIZE
-from rebind.world.scenes import TUNING, describe_all, held_out_conjunctions, sample_scenes
+from rebind.world.scenes import TUNING, describe_all, held_out_conjunctions, leave_unsaid, sample_scenes
 from rebind.world.vocabulary import ALL_COLOURS, ALL_SHAPES, COLOURS, RETENTION_COLOURS, RETENTION_SHAPES, SHAPES
 
 SETTINGS = WorldSettings(train=300, test=120, pretrain=200, seed=4)
@@ -37,14 +37,14 @@ def read_json(path):
 
 
 def digests(folder):
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    files = [folder] if folder.is_file() else sorted(path for path in folder.rglob("*") if path.is_file())
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 def test_what_is_written(world):
     below = {str(path.relative_to(world)) for path in world.rglob("*") if path.suffix != ".png"}
-    sources = ("pretrain", "train", "test/scenes", "test/held_out")
-    expected = {"world.json", "test", "test/foils", *sources}
+    sources = ("pretrain", "train", "train/annotations/negative_images", "test/scenes", "test/held_out")
+    expected = {"world.json", "test", "test/foils", "train/annotations", "train/annotations/negatives.jsonl", *sources}
     expected |= {f"{name}/{part}" for name in sources for part in ("images", "captions.jsonl")}
     expected |= {f"test/foils/{category}.json" for category in (*CATEGORIES, "held_out")}
     for name in ("zero_shot", "retention"):
@@ -60,7 +60,9 @@ def test_sources_open_with_as_many_samples_as_asked(world):
 
 def test_every_picture_is_a_small_png(world):
     pictures = list(world.rglob("*.png"))
-    assert len(pictures) == 200 + 300 + 4 * 120
+    negatives = len(open_source(world / "train/annotations/negative_images"))
+    assert 0.9 * 600 < negatives <= 600
+    assert len(pictures) == 200 + 300 + negatives + 4 * 120
     for path in pictures[::10]:
         with Image.open(path) as picture:
             assert (picture.format, picture.mode, picture.size) == ("PNG", "RGB", (PICTURE_SIZE, PICTURE_SIZE))
@@ -79,7 +81,7 @@ def test_captions_read_well_and_those_for_retrieval_are_unique(world):
 
 def test_the_written_training_captions_bind_each_bag_one_way(world):
     readings = {}
-    for name in ("pretrain", "train"):
+    for name in ("pretrain", "train", "train/annotations/negative_images"):
         source = open_source(world / name)
         for index in range(len(source)):
             objects = read_caption(source.captions(index)[0]).objects
@@ -99,6 +101,7 @@ def test_held_out_conjunctions_are_named_and_kept_apart(world):
         return [any(f"{colour} {shape}" in held_out for colour, shape in each) for each in objects]
 
     assert not any(shows("pretrain") + shows("train") + shows("test/scenes"))
+    assert not any(shows("train/annotations/negative_images"))
     assert all(shows("test/held_out"))
     assert not held_out & {each["name"] for each in read_json(world / "test/zero_shot/classes.json")}
 
@@ -125,7 +128,8 @@ def test_retention_words_stay_out_of_tuning_foils_and_zero_shot(world):
         source = open_source(world / name)
         return [source.captions(index)[0] for index in range(len(source))]
 
-    texts = [*captions("train"), *captions("test/scenes"), *captions("test/held_out")]
+    texts = [*captions("train"), *captions("train/annotations/negative_images")]
+    texts += [*captions("test/scenes"), *captions("test/held_out")]
     for file in (world / "test/foils").iterdir():
         texts += [row[field] for row in read_json(file).values() for field in ("caption", "negative_caption")]
     texts += [prompt for each in read_json(world / "test/zero_shot/classes.json") for prompt in each["prompts"]]
@@ -206,7 +210,10 @@ def test_another_process_writes_the_same_bytes(world, tmp_path):
 
 def test_another_seed_writes_another_world(world, tmp_path):
     write_world(tmp_path / "other", WorldSettings(train=300, test=120, pretrain=200, seed=5))
-    here, there = digests(world), digests(tmp_path / "other")
+    here, there = (
+        {name: digest for name, digest in digests(folder).items() if "negative_images" not in name}
+        for folder in (world, tmp_path / "other")
+    )
     assert here.keys() == there.keys()
     same = [name for name in here if here[name] == there[name]]
     assert len(same) < 0.02 * len(here)
@@ -215,7 +222,7 @@ def test_another_seed_writes_another_world(world, tmp_path):
 def test_shards_hold_the_samples_of_the_folder(world, tmp_path):
     settings = WorldSettings(train=300, test=120, pretrain=200, seed=4, format="shards")
     write_world(tmp_path / "shards", settings)
-    for name in ("pretrain", "train"):
+    for name in ("pretrain", "train", "train/annotations/negative_images"):
         folder, shards = open_source(world / name), open_source(tmp_path / "shards" / name)
         assert list(shards.keys) == list(folder.keys)
         for index in range(len(folder)):
@@ -223,7 +230,8 @@ def test_shards_hold_the_samples_of_the_folder(world, tmp_path):
             image = shards.image(index)
             assert isinstance(image, bytes)
             assert image == folder.image(index).read_bytes()
-    assert digests(tmp_path / "shards" / "test") == digests(world / "test")
+    for name in ("test", "train/annotations/negatives.jsonl"):
+        assert digests(tmp_path / "shards" / name) == digests(world / name)
 
 
 def test_pretraining_is_as_large_as_tuning_unless_told(tmp_path):
@@ -271,6 +279,6 @@ def test_a_bad_setting_is_named(field, value, reason):
 def test_concepts_of_training_captions_are_their_noun_phrases():
     scenes = sample_scenes(TUNING, 3_000, held_out_conjunctions(0), (0, 3))
     extract = build_extractor()
-    for caption in describe_all(scenes, 0.2, (0, 3, 1)):
+    for caption in describe_all(leave_unsaid(scenes, 0.2, (0, 3, 1))):
         phrases = [" ".join(filter(None, pair)) for pair in read_caption(caption).objects]
         assert extract(caption) == phrases, caption

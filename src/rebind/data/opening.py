@@ -14,6 +14,7 @@ from rebind.data.source import Source
 from rebind.types import UserError
 
 CAPTION_FILES = tuple(f"{stem}{suffix}" for stem in ("captions", "metadata") for suffix in READERS)
+ANNOTATIONS = "annotations"  # the folder beside a source that holds what was found out about it
 EXPECTED = "captions.jsonl|csv|parquet, metadata.jsonl|csv|parquet, or WebDataset .tar shards"
 
 
@@ -56,15 +57,15 @@ def _open_folder(path: Path) -> Source:
         found = ", ".join(files + [shard.name for shard in shards[:1]])
         raise UserError(f"{path} holds several sources ({found}); give the path of the one you mean")
     if shards:
-        return ShardSource(shards, path, path, path / "annotations")
+        return ShardSource(shards, path, path, path / ANNOTATIONS)
     if not files:
         raise UserError(f"{path} holds no captions; expected one of {EXPECTED}")
-    return FolderSource(path / files[0], path, path / "annotations")
+    return FolderSource(path / files[0], path, path / ANNOTATIONS)
 
 
 def _open_file(path: Path) -> Source:
     # Several files of one folder (train.csv, test.csv) keep their annotations apart.
-    annotations = path.parent / "annotations"
+    annotations = path.parent / ANNOTATIONS
     if path.name not in CAPTION_FILES:
         annotations /= path.stem
     if path.suffix == ".tar":
@@ -81,7 +82,7 @@ def _open_pattern(pattern: Path) -> Source:
         parts = list(braceexpand.braceexpand(str(pattern)))
     except ValueError as error:
         raise UserError(f"the pattern {pattern} cannot be expanded: {error}") from None
-    shards = [Path(name) for part in parts for name in (sorted(glob.glob(part)) if glob.has_magic(part) else [part])]
+    shards = [Path(name) for part in parts for name in (_matches(part) if glob.has_magic(part) else [part])]
     if not shards:
         raise UserError(f"no file matches the pattern {pattern}")
     for shard in shards:
@@ -90,4 +91,10 @@ def _open_pattern(pattern: Path) -> Source:
         if not shard.is_file():
             raise UserError(f"the pattern {pattern} gives {shard}, which does not exist")
     root = Path(os.path.commonpath([shard.parent for shard in shards]))
-    return ShardSource(shards, pattern, root, root / "annotations" / re.sub(r"[^\w.-]+", "_", pattern.name))
+    return ShardSource(shards, pattern, root, root / ANNOTATIONS / re.sub(r"[^\w.-]+", "_", pattern.name))
+
+
+def _matches(pattern: str) -> list[str]:
+    """Files that fit, sorted. Wildcards do not lead into folders of annotations, whose pictures are no samples."""
+    spelled = Path(pattern).parts.count(ANNOTATIONS)
+    return [name for name in sorted(glob.glob(pattern)) if Path(name).parts.count(ANNOTATIONS) == spelled]

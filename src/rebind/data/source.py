@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from rebind.types import BrokenSample, Sample
+from rebind.types import BrokenSample, Negative, Sample
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow
 
 T = TypeVar("T")
+_ROWS_AT_ONCE = 65_536
 
 
 class Source(ABC):
@@ -55,15 +58,33 @@ class Source(ABC):
         """Concepts of a sample; empty until :func:`rebind.data.annotations.with_concepts` joins them."""
         return ()
 
+    def negatives(self, index: int, with_images: bool = True) -> tuple[Negative, ...]:
+        """Hard negatives of a sample; none until :func:`rebind.data.annotations.with_negatives` joins them.
+
+        Raises:
+            BrokenImageError: when a picture of one cannot be had. Without images, none is looked for.
+        """
+        return ()
+
+    def negative_image(self, index: int, number: int) -> Path | bytes | None:
+        """The picture of one of the ``negatives`` of a sample; None where it has none.
+
+        Raises:
+            BrokenImageError: when it cannot be had.
+        """
+        return self.negatives(index)[number].image
+
     def __len__(self) -> int:
         return len(self.keys)
 
     def __getitem__(self, index: int) -> Sample:
-        return Sample(self.keys[index], self.captions(index), self.image(index), self.concepts(index))
+        return Sample(
+            self.keys[index], self.captions(index), self.image(index), self.concepts(index), self.negatives(index)
+        )
 
 
 class Column(Sequence[T]):
-    """An immutable column of texts, or of tuples of texts, packed in one Arrow buffer.
+    """An immutable column of texts, of tuples of texts or of tuples of records, packed in one Arrow buffer.
 
     Lists of Python strings would be copied into every forked DataLoader worker as reference counts change, and be slow
     to pickle into spawned ones; three million captions are one buffer here.
@@ -77,14 +98,28 @@ class Column(Sequence[T]):
         """Pack strings."""
         import pyarrow
 
-        return Column(pyarrow.array(values, pyarrow.large_string()))
+        return Column(_pack(values, pyarrow.large_string()))
 
     @classmethod
     def of_tuples(cls, values: Iterable[Sequence[str]]) -> Column[tuple[str, ...]]:
         """Pack tuples of strings."""
         import pyarrow
 
-        return Column(pyarrow.array(values, pyarrow.large_list(pyarrow.large_string())))
+        return Column(_pack(values, pyarrow.large_list(pyarrow.large_string())))
+
+    @classmethod
+    def of_records(cls, values: Iterable[Sequence[dict[str, Any]]], **fields: str) -> Column[tuple[dict, ...]]:
+        """Pack tuples of records; ``fields`` gives the Arrow type of each field, e.g. ``caption="large_string"``."""
+        import pyarrow
+
+        record = pyarrow.struct([(name, pyarrow.type_for_alias(alias)) for name, alias in fields.items()])
+        return Column(_pack(values, pyarrow.large_list(record)))
+
+    def take(self, rows: np.ndarray) -> Column[Any]:
+        """The column with these (n,) rows, and with None where a row is negative."""
+        import pyarrow
+
+        return Column(self._values.take(pyarrow.array(rows, mask=rows < 0)))
 
     def __len__(self) -> int:
         return len(self._values)
@@ -96,6 +131,15 @@ class Column(Sequence[T]):
         return map(_as_python, self._values)
 
 
-def _as_python(scalar: pyarrow.Scalar) -> str | tuple[str, ...]:
+def _pack(values: Iterable[Any], kind: pyarrow.DataType) -> pyarrow.Array:
+    """Block by block, so that the values of an iterator never lie in memory as Python objects all at once."""
+    import pyarrow
+
+    rest = iter(values)
+    blocks = (pyarrow.array(block, kind) for block in iter(lambda: list(islice(rest, _ROWS_AT_ONCE)), []))
+    return pyarrow.chunked_array(blocks, kind).combine_chunks()
+
+
+def _as_python(scalar: pyarrow.Scalar) -> Any:
     value = scalar.as_py()
     return tuple(value) if isinstance(value, list) else value

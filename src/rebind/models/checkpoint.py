@@ -142,15 +142,17 @@ def load_model(name: str, place: str) -> Any:
     return model
 
 
-def save_parts(folder: Path, model: Any, tokenizer: Any, image_processor: Any) -> None:
+def save_parts(folder: Path, model: Any, tokenizer: Any, image_processor: Any, weights: Any = None) -> None:
     """Write all that plain transformers needs to load the model; all or nothing.
+
+    ``weights`` is the model's state dict, where the model itself does not hold all of it.
 
     Raises:
         UserError: when the file system refuses.
     """
     processor = PROCESSORS[model.config.model_type](image_processor=image_processor, tokenizer=tokenizer)
     with atomic_path(folder) as temporary, rust_errors_as_os_errors(), _quietly():
-        model.save_pretrained(temporary)
+        model.save_pretrained(temporary, state_dict=weights)
         processor.save_pretrained(temporary)
 
 

@@ -7,11 +7,14 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from torch import Tensor, nn
 
 from rebind.models.checkpoint import check_parts, load_parts, save_parts
 from rebind.models.image_tokens import image_tokens
 from rebind.models.preprocessing import ImagePreprocessor, TextTokenizer
+
+_BLANK = Image.new("RGB", (64, 64))
 
 
 class DualEncoder(nn.Module):
@@ -56,15 +59,21 @@ class DualEncoder(nn.Module):
         """
         return cls(*load_parts(name_or_path))
 
-    def save(self, folder: str | Path) -> None:
+    def save(self, folder: str | Path, weights: dict[str, Tensor] | None = None) -> None:
         """Write model, tokenizer and image processor so that plain transformers loads them; all or nothing.
 
         ``AutoModel``, ``AutoProcessor``, ``AutoTokenizer`` and ``AutoImageProcessor`` each load ``folder``.
 
+        Args:
+            folder: to write.
+            weights: the state dict of this encoder, where its own parameters are spread over processes.
+
         Raises:
             UserError: when the file system refuses.
         """
-        save_parts(Path(folder), self.model, self.texts.tokenizer, self.images.processor)
+        if weights is not None:
+            weights = {name.removeprefix("model."): value for name, value in weights.items()}
+        save_parts(Path(folder), self.model, self.texts.tokenizer, self.images.processor, weights)
 
     @property
     def family(self) -> str:
@@ -124,6 +133,35 @@ class DualEncoder(nn.Module):
     def encode_text(self, tokens: dict[str, Tensor]) -> Tensor:
         """Embed N texts given as ``self.texts`` returned them: (N, d), L2-normalised."""
         return _unit(self.model.get_text_features(**self._on_device(tokens)).pooler_output)
+
+    def forward(
+        self, images: dict[str, Tensor], texts: dict[str, dict[str, Tensor]], with_tokens: bool = False
+    ) -> dict[str, Tensor]:
+        """Run both towers once, as wrappers that hook into ``forward`` (DDP, FSDP, autocast) need it.
+
+        Every parameter takes part whatever is asked for: inputs without rows are replaced by a blank one, whose
+        embedding is cut off again.
+
+        Args:
+            images: what ``self.images`` returned for B images; B may be 0.
+            texts: named stacks of what ``self.texts`` returned.
+            with_tokens: return image tokens, too.
+
+        Returns:
+            ``image`` (B, d), perhaps ``image_tokens`` (B, L, d) and ``image_token_mask`` (B, L), every stack of texts
+            under its name (N, d), and the scalars ``logit_scale`` and ``logit_bias``.
+        """
+        rows = len(next(iter(images.values()), ()))
+        image, tokens, mask = self.encode_image(images if rows else self.images([_BLANK]), with_tokens)
+        outputs = {"image": image[:rows]}
+        if tokens is not None:
+            outputs["image_tokens"] = tokens[:rows]
+        if mask is not None:
+            outputs["image_token_mask"] = mask[:rows]
+        for name, stack in texts.items():
+            rows = len(next(iter(stack.values()), ()))
+            outputs[name] = self.encode_text(stack if rows else self.texts([""]))[:rows]
+        return outputs | {"logit_scale": self.logit_scale, "logit_bias": self.logit_bias}
 
     def _on_device(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
         return {name: value.to(self.device, non_blocking=True) for name, value in inputs.items()}

@@ -118,6 +118,10 @@ class TextTokenizer:
         """The id that fills up short texts."""
         return self.tokenizer.pad_token_id
 
+    def shortened(self, length: int) -> TextTokenizer:
+        """The same tokenizer for texts of at most ``length`` tokens."""
+        return TextTokenizer(self.tokenizer, min(length, self.context_length), self.full_length)
+
     def __call__(self, texts: Sequence[str]) -> dict[str, Tensor]:
         """Turn N strings into ``input_ids`` (N, T), and for CLIP ``attention_mask`` (N, T); long ones are cut."""
         padding = "max_length" if self.full_length else "longest"

@@ -2,20 +2,25 @@
 
 ``L = L_siglip + λ_npc L_npc + λ_xac L_xac`` with, over images i and concepts k,
 ``L_npc = −(1/N) Σᵢₖ log σ(yᵢₖ (τ vᵢ·cₖ + b))`` and ``L_xac`` the same with the pooled ``v̂ᵢₖ`` in the place of ``vᵢ``.
+
+Of the N concepts only U are different strings, and equal strings have equal logits. So both sums run over the U: string
+u, said mᵤ times in the batch and pᵢᵤ times of image i, adds ``−pᵢᵤ log σ(zᵢᵤ) − (mᵤ − pᵢᵤ) log σ(−zᵢᵤ)``.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal, get_args
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
 from rebind.objectives import siglip
 from rebind.objectives.attention_pooling import concept_attention_logits
+from rebind.objectives.needs import given
+from rebind.objectives.settings import check_choice, check_number
 from rebind.objectives.similarity import cosines
-from rebind.types import Embeddings, LossTerms, UserError
+from rebind.types import Embeddings, LossTerms
 
 Positives = Literal["owner", "string"]
 NormaliseBy = Literal["concepts", "positives"]
@@ -23,7 +28,7 @@ NormaliseBy = Literal["concepts", "positives"]
 
 @dataclass(frozen=True)
 class Objective:
-    """C2LIP; the defaults are the settings of the paper.
+    """C2LIP; the defaults are the settings of the paper. A term of weight 0 is neither encoded nor computed.
 
     Attributes:
         concept_weight: λ_npc.
@@ -40,41 +45,54 @@ class Objective:
     positives: Positives = "owner"
     normalise_by: NormaliseBy = "concepts"
 
-    needs: ClassVar[frozenset[str]] = frozenset({"concepts"})
-
     def __post_init__(self) -> None:
         for name in ("concept_weight", "attention_weight", "attention_scale"):
-            value = getattr(self, name)
-            if not isinstance(value, int | float) or not 0 <= value < float("inf"):
-                raise UserError(f"c2lip: {name} must be a number of at least 0, not {value!r}")
-        for name, choices in (("positives", get_args(Positives)), ("normalise_by", get_args(NormaliseBy))):
-            if getattr(self, name) not in choices:
-                raise UserError(f"c2lip: {name} must be one of {', '.join(choices)}, not {getattr(self, name)!r}")
+            check_number(f"c2lip: {name}", getattr(self, name))
+        check_choice("c2lip: positives", self.positives, get_args(Positives))
+        check_choice("c2lip: normalise_by", self.normalise_by, get_args(NormaliseBy))
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """Concepts, and image tokens where the attention term has a weight."""
+        if self.attention_weight:
+            return frozenset({"concepts", "image_tokens"})
+        return frozenset({"concepts"} if self.concept_weight else ())
 
     def __call__(self, embeddings: Embeddings) -> LossTerms:
-        """The loss of one global batch of B pairs and N concepts; a term of weight 0 is not computed."""
-        scale, bias = embeddings.logit_scale, embeddings.logit_bias
-        concepts, tokens = embeddings.concepts, embeddings.image_tokens
-        assert concepts is not None, "the batch was collated without concepts"
-        assert tokens is not None, "the images were encoded without tokens"
-        positives = self._positives(embeddings)
-        count = positives.sum() if self.normalise_by == "positives" else len(concepts)
+        """The own images' part of the loss of one global batch of B pairs and N concepts."""
         parts = dict(siglip.Objective()(embeddings).parts)
-        if self.concept_weight:
-            similar = cosines(embeddings.image, concepts)  # (B, N)
-            parts["concept"] = self.concept_weight * siglip.sigmoid_loss(similar, positives, scale, bias) / count
-        if self.attention_weight:
-            pooled = concept_attention_logits(tokens, concepts, self.attention_scale, embeddings.image_token_mask)
-            parts["attention"] = self.attention_weight * siglip.sigmoid_loss(pooled, positives, scale, bias) / count
+        if self.needs:
+            parts |= self._concept_parts(embeddings)
         return LossTerms(torch.stack(list(parts.values())).sum(), parts)
 
-    def _positives(self, embeddings: Embeddings) -> Tensor:
-        """(B, N) bool: which image each concept belongs to."""
-        owner, identity = embeddings.concept_owner, embeddings.concept_identity
-        assert owner is not None
-        assert identity is not None
-        owned = torch.arange(len(embeddings.image), device=owner.device)[:, None] == owner  # (B, N)
-        if self.positives == "owner":
-            return owned
-        same = (identity[:, None] == identity).to(embeddings.image.dtype)  # (N, N)
-        return owned.to(same.dtype) @ same > 0
+    def _concept_parts(self, embeddings: Embeddings) -> dict[str, Tensor]:
+        concepts, index, owner = given(embeddings, "concepts")
+        strings, times = len(concepts), torch.bincount(index, minlength=len(concepts))  # mᵤ
+        said = _times_said(embeddings, strings, index, owner)  # pᵢᵤ
+        by_string = self.positives == "string"
+        targets = (said > 0).to(said.dtype) if by_string else said / times.clamp_min(1)
+        count: Tensor | int = len(index)
+        if by_string and self.normalise_by == "positives":
+            pairs = (owner * strings + index).unique()  # each image of the batch with each of its strings
+            count = times[pairs % strings].sum()
+
+        def loss(similar: Tensor) -> Tensor:
+            return siglip.sigmoid_loss(similar, targets, embeddings.logit_scale, embeddings.logit_bias, times) / count
+
+        parts = {}
+        if self.concept_weight:
+            parts["concept"] = self.concept_weight * loss(cosines(embeddings.image[embeddings.own], concepts))
+        if self.attention_weight:
+            (tokens,) = given(embeddings, "image_tokens")
+            pooled = concept_attention_logits(tokens, concepts, self.attention_scale, embeddings.image_token_mask)
+            parts["attention"] = self.attention_weight * loss(pooled)
+        return parts
+
+
+def _times_said(embeddings: Embeddings, strings: int, index: Tensor, owner: Tensor) -> Tensor:
+    """(b, U), float32 or wider: how often each string was read from each own image."""
+    first, end, _ = embeddings.own.indices(len(embeddings.image))
+    exact = torch.promote_types(embeddings.image.dtype, torch.float32)
+    said = torch.zeros(end - first, strings, dtype=exact, device=index.device)
+    own = embeddings.owned(owner)
+    return said.index_put_((owner[own] - first, index[own]), said.new_ones(()), accumulate=True)

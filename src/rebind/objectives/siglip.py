@@ -13,17 +13,39 @@ from rebind.objectives.similarity import cosines
 from rebind.types import Embeddings, LossTerms
 
 
-def sigmoid_loss(similar: Tensor, positives: Tensor, logit_scale: Tensor, logit_bias: Tensor) -> Tensor:
-    """Sum over all pairs of ``−log σ(± (τ cosine + b))``.
+def sigmoid_loss(
+    similar: Tensor, targets: Tensor, logit_scale: Tensor, logit_bias: Tensor, weights: Tensor | None = None
+) -> Tensor:
+    """Weighted sum over all pairs of ``−y log σ(z) − (1 − y) log σ(−z)`` with the logit ``z = τ cosine + b``.
 
     Args:
-        similar: (B, N) cosines of images and texts.
-        positives: (B, N) bool, True where image and text belong together.
+        similar: (K, C) cosines of images and texts.
+        targets: (K, C) y, bool or between 0 and 1: how far image and text belong together.
+        logit_scale: scalar τ.
+        logit_bias: scalar b.
+        weights: (C,) how often each text counts; None when every one counts once.
+    """
+    logits = logit_scale * similar + logit_bias
+    if weights is not None:
+        weights = weights.to(logits.dtype)
+    return functional.binary_cross_entropy_with_logits(logits, targets.to(logits.dtype), weights, reduction="sum")
+
+
+def pair_loss(
+    images: Tensor, captions: Tensor, caption_of: Tensor, own: slice | Tensor, logit_scale: Tensor, logit_bias: Tensor
+) -> Tensor:
+    """Sum of the :func:`sigmoid_loss` of own images and all captions.
+
+    Args:
+        images: (K, d).
+        captions: (C, d), with C ≥ K: those of the images, and perhaps more that are nobody's.
+        caption_of: (K,) row of ``captions`` that belongs to each image.
+        own: which of the images to answer for, as a slice or (K,) bool.
         logit_scale: scalar τ.
         logit_bias: scalar b.
     """
-    logits = logit_scale * similar + logit_bias
-    return functional.softplus(torch.where(positives, -logits, logits)).sum()
+    belongs = caption_of[own][:, None] == torch.arange(len(captions), device=images.device)
+    return sigmoid_loss(cosines(images[own], captions), belongs, logit_scale, logit_bias)
 
 
 @dataclass(frozen=True)
@@ -33,8 +55,8 @@ class Objective:
     needs: ClassVar[frozenset[str]] = frozenset()
 
     def __call__(self, embeddings: Embeddings) -> LossTerms:
-        """The loss of one global batch of B pairs."""
-        similar = cosines(embeddings.image, embeddings.text)  # (B, B)
-        diagonal = torch.eye(len(similar), dtype=torch.bool, device=similar.device)
-        loss = sigmoid_loss(similar, diagonal, embeddings.logit_scale, embeddings.logit_bias) / len(similar)
+        """The own images' part of the loss of one global batch of B pairs."""
+        images, scale, bias = embeddings.image, embeddings.logit_scale, embeddings.logit_bias
+        diagonal = torch.arange(len(images), device=images.device)
+        loss = pair_loss(images, embeddings.text, diagonal, embeddings.own, scale, bias) / len(images)
         return LossTerms(loss, {"contrastive": loss})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ COLOURS = ("#6b7280", "#0072b2", "#8a4fbf", "#d04a02", "#00805e", "#b8860b", "#b
 DARK_COLOURS = ("#a3aab5", "#5cb3ec", "#bb93e6", "#ff8a4c", "#3cc9a0", "#e0b64a", "#ea86b9", "#7fbdd0")
 MARKERS = ("s", "o", "D", "*", "^", "v", "P", "X")
 GLYPHS = "■●◆★▲▼✚✖"
-BASE, SIGLIP, CLIP, C2LIP, FIRST_OTHER = range(5)
+BASE, SIGLIP, CLIP, C2LIP, NEGCLIP, TRIPLETCLIP = range(6)
 
 CATEGORY_NAMES = {
     "swap_att": "swap attribute",
@@ -118,8 +119,9 @@ def read_arms(folders: Sequence[Path]) -> list[Arm]:
 
 
 def _slots(objectives: dict[str, str]) -> dict[str, int]:
-    """A slot for each label: the kept places by name, then by objective; everyone else in the order given."""
+    """A slot for each label: the kept places by name, then by objective; everyone else takes the next free one."""
     kept = {"base": BASE, "": BASE, "siglip": SIGLIP, "clip": CLIP, "c2lip": C2LIP}
+    kept |= {"negclip": NEGCLIP, "tripletclip": TRIPLETCLIP}
     names = {label: "base" if label.lower().startswith("base") else label.lower() for label in objectives}
     slots: dict[str, int] = {}
     for spelling in (names, objectives):
@@ -127,7 +129,8 @@ def _slots(objectives: dict[str, str]) -> dict[str, int]:
             if label not in slots and name in kept and kept[name] not in slots.values():
                 slots[label] = kept[name]
     others = [label for label in objectives if label not in slots]
-    return slots | {label: FIRST_OTHER + position for position, label in enumerate(others)}
+    free = (slot for slot in itertools.count(C2LIP + 1) if slot not in slots.values())
+    return slots | dict(zip(others, free, strict=False))
 
 
 def concept_arm(arms: Iterable[Arm]) -> Arm | None:

@@ -50,7 +50,7 @@ def render(arms: Sequence[Arm], title: str) -> str:
     tuned = [arm for arm in arms if not arm.is_base]
     return environment.get_template("page.html.j2").render(
         title=title,
-        verdict=judge(arms),
+        verdict=judge(arms).splitlines(),
         arms=arms,
         css=Markup(environment.get_template("page.css").render()),
         colours=list(zip(COLOURS, DARK_COLOURS, strict=True)),

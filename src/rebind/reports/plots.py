@@ -23,6 +23,7 @@ from rebind.reports.arms import (
     recognition_measures,
     score_keys,
 )
+from rebind.reports.families import AVERAGES, family_split
 
 # Drawn in these stand-ins, then replaced by CSS variables in the SVG text.
 INK, MUTED, RULE, PAPER = "#010101", "#020202", "#030303", "#040404"
@@ -50,7 +51,13 @@ STYLE: dict[Any, Any] = {
 }
 WIDTH = 4.6  # inches; narrow, so that letters stay readable when a phone shows the plot at full width
 POINTS = 160  # a loss curve is averaged down to at most this many points
-LOSS_PARTS = {"loss": "total", "contrastive": "contrastive", "concept": "concept (NPC)", "attention": "attention (XAC)"}
+LOSS_PARTS = {
+    "loss": "total",
+    "contrastive": "contrastive",
+    "concept": "concept (NPC)",
+    "attention": "attention (XAC)",
+    "negative_pair": "negative pair (TripletCLIP)",
+}
 
 
 def _stand_in(arm: Arm) -> str:
@@ -151,7 +158,7 @@ def _overlap(first: tuple[float, ...], second: tuple[float, ...]) -> float:
 @mpl.rc_context(STYLE)
 def category_plot(arms: Sequence[Arm]) -> str | None:
     """A dot and its 95 % interval for each arm and foil category, in per cent; None without any."""
-    keys = [key for key in score_keys(arms) if key[2] == "accuracy" and key[1] not in ("macro", "micro")]
+    keys = [key for key in score_keys(arms) if key[2] == "accuracy" and key[1] not in AVERAGES]
     if not keys:
         return None
     several = len({key[0] for key in keys}) > 1
@@ -175,7 +182,11 @@ def category_plot(arms: Sequence[Arm]) -> str | None:
             axes.axhline(place - 0.5, color=RULE, linewidth=0.7)
     if all(is_foil_score(key) for key in keys):
         axes.axvline(50, color=MUTED, linewidth=1, linestyle=(0, (2, 3)))
-    axes.set_yticks(range(len(keys)), [f"{name_of(k)} · {k[0]}" if several else name_of(k) for k in keys], color=INK)
+    split = family_split(arms)
+    seen = split.seen if split else ()
+    names = [f"{name_of(key)} · {key[0]}" if several else name_of(key) for key in keys]
+    marked = [f"{name}\nseen in training" if key in seen else name for name, key in zip(names, keys, strict=True)]
+    axes.set_yticks(range(len(keys)), marked, color=INK)
     axes.tick_params(axis="y", length=0)
     axes.grid(visible=False, axis="y")
     axes.spines["left"].set_visible(False)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 from rich import box
@@ -21,6 +23,7 @@ from rebind.reports.arms import (
     read_arms,
     score_keys,
 )
+from rebind.reports.families import FamilySplit, family_split
 from rebind.reports.statistics import Estimate
 
 GROUPS = ("Composition", "Retrieval", "Recognition", "Other")
@@ -60,10 +63,15 @@ class SummaryTable:
 
     arms: tuple[Arm, ...]
     rows: tuple[Row, ...]
+    split: FamilySplit | None = None
 
     @property
     def note(self) -> str:
-        """What the intervals are, in one sentence."""
+        """What the intervals are, and which families of foils were seen."""
+        return " ".join([self._intervals, *([self.split.note] if self.split else [])])
+
+    @property
+    def _intervals(self) -> str:
         kinds = {cell.over_seeds for row in self.rows for cell in row.cells if cell is not None}
         over_seeds = "Student's t over seeds"
         bootstrap = "the bootstrap over test items of its single seed"
@@ -91,10 +99,14 @@ def tabulate(arms: Sequence[Arm]) -> SummaryTable:
     composition = composition_measure(arms)
     if composition and len(composition.keys) > 1:
         rows.append(_row(arms, composition, _group(composition.keys[0], several), f"{composition.name}, both"))
+    if split := family_split(arms):
+        for measure in split.measures:
+            row = _row(arms, measure, _group(measure.keys[0], several), f"{measure.name}, mean")
+            rows.append(replace(row, cells=tuple(split.of(measure, arm) for arm in arms)))
     rows += [_row(arms, Measure(name_of(key), (key,)), _group(key, several), name_of(key)) for key in keys]
     order = list(dict.fromkeys(row.group for row in rows))
     rows.sort(key=lambda row: (GROUPS.index(row.group.split(" · ")[0]), order.index(row.group)))
-    return SummaryTable(tuple(arms), tuple(rows))
+    return SummaryTable(tuple(arms), tuple(rows), split)
 
 
 def _row(arms: Sequence[Arm], measure: Measure, group: str, name: str) -> Row:
@@ -137,30 +149,42 @@ def footnote(table: SummaryTable) -> str:
 
 
 def print_table(runs: Sequence[Path], console: Console | None = None) -> None:
-    """Print the table to the terminal; six arms fit into 80 columns.
+    """Print the table to the terminal, in several blocks of arms where it is too wide for one; six fit into 80 columns.
 
     Raises:
         UserError: when a run folder cannot be read.
     """
     table = summary_table(runs)
-    rich = RichTable(
-        box=box.SIMPLE_HEAD,
-        padding=0,
-        pad_edge=False,
-        show_edge=False,
-        header_style="bold",
-        caption=Text(f"\n{footnote(table)}", style="dim"),
-        caption_justify="left",
-    )
+    console = console or Console()
+    for first, arms in enumerate(_blocks(table, console.width)):
+        if first:
+            console.print()
+        console.print(_block(table, arms))
+    console.print(Text(f"\n{footnote(table)}", style="dim"))
+
+
+def _blocks(table: SummaryTable, width: int) -> list[range]:
+    """Which arms stand side by side: as few blocks as fit, about as wide as each other."""
+    cells = [len(plus_minus(cell)) for row in table.rows for cell in row.cells]
+    room = width - max((len(row.name) + len(row.n) + 1 for row in table.rows), default=0)
+    most = max(1, room // (1 + max(cells, default=8)))
+    blocks = math.ceil(len(table.arms) / most)
+    ends = [round(len(table.arms) * block / blocks) for block in range(blocks + 1)]
+    return [range(start, end) for start, end in pairwise(ends)]
+
+
+def _block(table: SummaryTable, arms: range) -> RichTable:
+    rich = RichTable(box=box.SIMPLE_HEAD, padding=0, pad_edge=False, show_edge=False, header_style="bold")
     rich.add_column("per cent", no_wrap=True)
-    for arm in table.arms:
-        rich.add_column(Text(arm.label), justify="right", overflow="fold")
+    for arm in arms:
+        rich.add_column(Text(table.arms[arm].label), justify="right", overflow="fold")
     rich.add_column("n", justify="right")
     for row, following in zip(table.rows, (*table.rows[1:], None), strict=True):
-        best = [cell is not None and cell.value == row.best for cell in row.cells]
-        cells = [Text(plus_minus(cell), "bold" if top else "") for cell, top in zip(row.cells, best, strict=True)]
+        shown = [row.cells[arm] for arm in arms]
+        best = [cell is not None and cell.value == row.best for cell in shown]
+        cells = [Text(plus_minus(cell), "bold" if top else "") for cell, top in zip(shown, best, strict=True)]
         rich.add_row(Text(row.name), *cells, row.n, end_section=following is None or following.group != row.group)
-    (console or Console()).print(rich)
+    return rich
 
 
 def markdown_table(runs: Sequence[Path]) -> str:

@@ -1,11 +1,12 @@
-"""One sentence that says what the numbers say, whichever way they fall."""
+"""What the numbers say, in a sentence or a few, whichever way they fall."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from rebind.reports.arms import Arm, Measure, composition_measure, concept_arm, read_arms, recognition_measures
+from rebind.reports.arms import Arm, Measure, composition_measure, concept_arm, name_of, read_arms, recognition_measures
+from rebind.reports.families import family_split, listed
 from rebind.reports.statistics import Estimate, difference
 from rebind.reports.table import percent
 
@@ -14,7 +15,10 @@ HARMLESS = 0.01  # a loss of recognition of up to one point passes as "within 1 
 
 
 def verdict(runs: Sequence[Path]) -> str:
-    """One sentence computed from the scores: does C2LIP bind better than plain tuning, and at what price?
+    """Computed from the scores: does C2LIP bind better than plain tuning, and at what price?
+
+    Where arms were trained on hard negatives, a line each says who leads on swaps, on the families of foils that were
+    seen in training, and on the others.
 
     Raises:
         UserError: when a run folder cannot be read.
@@ -24,6 +28,10 @@ def verdict(runs: Sequence[Path]) -> str:
 
 def judge(arms: Sequence[Arm]) -> str:
     """The verdict on arms read already."""
+    return "\n".join([_binding(arms), *_contests(arms)])
+
+
+def _binding(arms: Sequence[Arm]) -> str:
     measure = composition_measure(arms)
     subject = concept_arm(arms)
     score = measure.of(subject) if measure and subject else None
@@ -35,11 +43,11 @@ def judge(arms: Sequence[Arm]) -> str:
             f"{subject.label} reaches {percent(score.value)} % on {measure.name} ({_interval(score)}); "
             "no run with whole captions only is here to compare it with."
         )
-    names = _list([arm.label for arm, _ in rivals])
+    names = listed([arm.label for arm, _ in rivals])
     against = [f"{percent(theirs.value)} % for {arm.label} ({_gap(score, theirs)})" for arm, theirs in rivals]
     head = _head(subject.label, names, score, [difference(score, theirs) for _, theirs in rivals])
     return (
-        f"{head}: {percent(score.value)} % on {measure.name} against {_list(against)}; "
+        f"{head}: {percent(score.value)} % on {measure.name} against {listed(against)}; "
         f"{_price(arms, subject, rivals[0][0])}."
     )
 
@@ -71,6 +79,40 @@ def _gap(ours: Estimate, theirs: Estimate) -> str:
     return f"{_signed(gap.value)} points, {source} {_signed(gap.low)} to {_signed(gap.high)}"
 
 
+def _contests(arms: Sequence[Arm]) -> list[str]:
+    """Who leads where, one line for each place; none when no arm was trained on hard negatives of known families."""
+    split = family_split(arms)
+    if split is None:
+        return []
+    subject = concept_arm(arms)
+    variants = {arm.label for arm in arms if subject and arm is not subject and arm.objective == subject.objective}
+    rivals = [arm for arm in arms if not arm.is_base and arm.label not in variants]
+    lines = []
+    for measure in [composition_measure(arms), *split.measures]:
+        found = [(arm, score) for arm in rivals if measure and (score := split.of(measure, arm)) is not None]
+        if measure and len(found) > 1:
+            names = listed([name_of(key) for key in measure.keys])
+            detail = f" ({names})" if measure in split.measures else ""
+            lines.append(f"On {measure.name}{detail} {_ranking(found)}.")
+    return lines
+
+
+def _ranking(found: Sequence[tuple[Arm, Estimate]]) -> str:
+    """The arms from the best to the worst, and over whom the first one's lead is more than chance."""
+    (leader, best), *others = sorted(found, key=lambda pair: -pair[1].value)
+    scores = ", ".join(f"{arm.label} {percent(score.value)} %" for arm, score in [(leader, best), *others])
+    gaps = [(arm.label, difference(best, score)) for arm, score in others]
+    behind = [label for label, gap in gaps if gap.low > 0]
+    level = [label for label, gap in gaps if gap.low <= 0]
+    if not behind:
+        return f"no lead is shown: {scores}"
+    if level:
+        return f"{leader.label} leads {listed(behind)}, but is not shown to lead {listed(level)}: {scores}"
+    second, gap = gaps[0]
+    points = f"{_signed(gap.value)} points on {second}, 95 % interval {_signed(gap.low)} to {_signed(gap.high)}"
+    return f"{leader.label} leads ({points}): {scores}"
+
+
 def _interval(score: Estimate) -> str:
     source = f"over {len(score.by_seed)} seeds" if score.over_seeds else "bootstrap over items, one seed"
     return f"95 % interval {percent(score.low)} to {percent(score.high)}, {source}, n = {score.n:,}"
@@ -97,7 +139,7 @@ def _price(arms: Sequence[Arm], subject: Arm, rival: Arm) -> str:
         lowest = min(gaps[name].low for name in level)
         # a small mean loss with a wide interval is no proof that nothing was lost
         doubt = f" (95 % intervals reach down to {_signed(lowest)})" if lowest < -HARMLESS else ""
-        kept.append(f"{_list(level)} within 1 point of {rival.label}{doubt}")
+        kept.append(f"{listed(level)} within 1 point of {rival.label}{doubt}")
     kept += [_change(name, gaps[name], "higher") for name in better]
     lost = [_change(name, gaps[name], "lower") for name in worse]
     return ", but ".join(", ".join(part) for part in (kept, lost) if part)
@@ -106,10 +148,6 @@ def _price(arms: Sequence[Arm], subject: Arm, rival: Arm) -> str:
 def _change(name: str, gap: Estimate, direction: str) -> str:
     points = percent(abs(gap.value))
     return f"{name} {points} points {direction} (95 % interval {_signed(gap.low)} to {_signed(gap.high)})"
-
-
-def _list(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def _description(arms: Sequence[Arm], composition: Measure | None) -> str:

@@ -16,25 +16,29 @@ class MetricsFile:
     Args:
         path: the file.
         resume_step: keep rows up to this step.
+        writes: False in all processes but one: they keep count of the last row only.
 
     Attributes:
         last: the last row; before the first, all zero.
     """
 
-    def __init__(self, path: Path, resume_step: int) -> None:
-        self.path = path
+    def __init__(self, path: Path, resume_step: int, writes: bool = True) -> None:
+        self.path, self.writes = path, writes
         kept = [row for row in read_metrics(path) if row["step"] <= resume_step]
         self.last: dict[str, Any] = kept[-1] if kept else {"step": 0, "seconds": 0.0}
-        with atomic_path(path) as temporary:
-            temporary.write_text("".join(json.dumps(row) + "\n" for row in kept), encoding="utf-8")
+        if writes:
+            with atomic_path(path) as temporary:
+                temporary.write_text("".join(json.dumps(row) + "\n" for row in kept), encoding="utf-8")
 
     def append(self, row: dict[str, Any]) -> None:
         """Add one row and hand it to the disk, so that a kill loses none."""
+        self.last = row
+        if not self.writes:
+            return
         with disk_errors(self.path), self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
             file.flush()
             os.fsync(file.fileno())
-        self.last = row
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:

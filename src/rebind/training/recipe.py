@@ -17,7 +17,8 @@ _RECIPES = Path(__file__).parent / "recipes"
 class Recipe(BaseModel):
     """All settings of a training run; what is not given keeps the value of C2LIP's published recipe.
 
-    Sizes are per process. ``steps`` counts optimiser steps and wins over ``epochs``.
+    Sizes are per process; the loss is that of all processes' batches together. ``steps`` counts optimiser steps and
+    wins over ``epochs``.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, protected_namespaces=())
@@ -26,11 +27,28 @@ class Recipe(BaseModel):
     from_scratch: bool = Field(False, description="start from random weights of the same architecture")
     data: Path = Field(description="captioned images: a folder, a captions file or WebDataset shards")
     out: Path = Field(description="the run's folder")
-    objective: str = Field("c2lip", description="name of a file in rebind/objectives")
-    objective_settings: dict[str, Any] = Field(default_factory=dict, description="settings of the objective")
+    objective: str | dict[str, float] = Field(
+        "c2lip", description="name of a file in rebind/objectives, or several with their weights"
+    )
+    objective_settings: dict[str, Any] = Field(
+        default_factory=dict, description="settings of the objective; of several, under each one's name"
+    )
     label: str | None = Field(None, description="what reports call this run; runs of one label are averaged")
 
+    captions: Literal["drawn", "original"] = Field(
+        "drawn", description="of several captions and rewrites, one drawn anew each epoch (LaCLIP), or the first"
+    )
+    concept_context_length: int | None = Field(
+        None, ge=4, description="tokens that concepts are padded to; as many as captions if not given"
+    )
+    negative_families: list[str] | None = Field(None, description="hard negatives to train on; all if not given")
+    negatives_per_image: int | None = Field(None, ge=1, description="drawn anew each epoch; all if not given")
+    hard_batches: bool = Field(False, description="put nearest neighbours into one batch (LaCLIP+HN)")
+
     batch_size: int = Field(96, ge=2)
+    micro_batch_size: int | None = Field(
+        None, ge=1, description="encode so many at a time, and cache gradients; the loss is that of batch_size"
+    )
     gradient_accumulation: int = Field(1, ge=1)
     steps: int | None = Field(None, ge=1)
     epochs: float = Field(5.0, gt=0)
@@ -63,7 +81,9 @@ class Recipe(BaseModel):
     @property
     def title(self) -> str:
         """What the run is called."""
-        return self.label or self.objective
+        if isinstance(self.objective, str):
+            return self.label or self.objective
+        return self.label or " + ".join(f"{weight:g} {name}" for name, weight in self.objective.items())
 
     def as_dict(self) -> dict[str, Any]:
         """The settings as JSON and YAML can hold them."""

@@ -1,13 +1,15 @@
-"""transformers' Trainer, told how to take one contrastive step."""
+"""transformers' Trainer, told how to take one contrastive step: encode, gather, compare."""
 
 from __future__ import annotations
 
 import errno
+import functools
 import json
 import math
 import os
 import time
 from collections import defaultdict
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -18,37 +20,28 @@ from transformers import Trainer, TrainerCallback, TrainingArguments
 from rebind.data.broken import BrokenTally
 from rebind.data.collation import Collator
 from rebind.data.dataset import CaptionedImages
-from rebind.models import DualEncoder, embed_batch
-from rebind.objectives import ObjectiveFunction
+from rebind.distributed import gather_objects, sum_over_processes
+from rebind.models import DualEncoder
+from rebind.models.embedding import EncoderInputs, encoder_inputs
 from rebind.storage import disk_errors, write_json
 from rebind.training.checkpoints import last_checkpoint
+from rebind.training.gradient_caching import GradientCache
 from rebind.training.metrics_file import MetricsFile
-from rebind.types import Batch, LossTerms, UserError
+from rebind.training.step import ContrastiveStep
+from rebind.types import Batch, UserError
 
 _TALLY = "broken_tally.json"
 
 
-class ContrastiveStep(nn.Module):
-    """Encoder and objective as one module: a batch in, the loss and its parts out."""
-
-    def __init__(self, encoder: DualEncoder, objective: ObjectiveFunction) -> None:
-        super().__init__()
-        self.encoder, self.objective = encoder, objective
-
-    def forward(self, batch: Batch) -> LossTerms:
-        """The loss of one batch of at least one sample."""
-        return self.objective(embed_batch(self.encoder, batch, self.objective.needs))
-
-
 class ContrastiveTrainer(Trainer):
-    """Trains a :class:`DualEncoder` with an objective.
+    """Trains a :class:`DualEncoder` with an objective, on one process or many.
 
     Args:
         encoder: the model; checkpoints are whole model folders that plain transformers loads.
-        objective: the loss.
+        step: what is made of a batch.
         data: the samples and their order.
         collate: makes batches of them.
-        tally: counts broken samples.
+        tally: counts broken samples of this process.
         metrics: where loss parts and rates go.
         settings: of transformers' Trainer.
     """
@@ -56,19 +49,19 @@ class ContrastiveTrainer(Trainer):
     def __init__(
         self,
         encoder: DualEncoder,
-        objective: ObjectiveFunction,
+        step: ContrastiveStep,
         data: CaptionedImages,
         collate: Collator,
         tally: BrokenTally,
         metrics: MetricsFile,
         settings: TrainingArguments,
     ) -> None:
-        step = ContrastiveStep(encoder, objective)
-        super().__init__(model=step, train_dataset=data, data_collator=_InDict(collate), args=settings)
-        self.encoder, self.data, self.tally, self.metrics = encoder, data, tally, metrics
+        super().__init__(model=encoder, train_dataset=data, data_collator=_InDict(collate), args=settings)
+        self.encoder, self.step, self.data, self.tally, self.metrics = encoder, step, data, tally, metrics
         self.checkpoints = Path(str(settings.output_dir))
         self.add_callback(_LastStepLog())
         self._sums: dict[str, Tensor] = defaultdict(lambda: torch.zeros((), device=self.args.device))
+        self._scalars: dict[str, Tensor] = {}
         self._since_log, self._images_since_log = time.perf_counter(), 0
         self._keys: tuple[str, ...] = ()
 
@@ -79,6 +72,21 @@ class ContrastiveTrainer(Trainer):
         """Matrices decay; vectors and scalars (norms, biases, SigLIP's probe, logit scale and bias) do not."""
         return [name for name, value in model.named_parameters() if value.numel() > max(value.shape, default=1)]
 
+    def training_step(self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: Any = None) -> Tensor:
+        """Forward and backward; with more than one chunk, gradients are cached."""
+        if self.step.chunks == 1:
+            return super().training_step(model, inputs, num_items_in_batch)
+        model.train()
+        batch, whole = self._prepare(inputs)
+        with self.compute_loss_context_manager():
+            cache = GradientCache(model, whole.chunks(self.step.chunks))
+            loss = self._loss(batch, cache.outputs) / self.current_gradient_accumulation_steps
+        loss.backward()
+        without_reduction = nullcontext if self.is_fsdp_enabled else functools.partial(self.accelerator.no_sync, model)
+        with self.compute_loss_context_manager():
+            cache.backward(self.accelerator.backward, without_reduction)
+        return loss.detach()
+
     def compute_loss(
         self, model: nn.Module, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
@@ -87,19 +95,28 @@ class ContrastiveTrainer(Trainer):
         Raises:
             UserError: when the loss is not finite, or too many samples are broken.
         """
+        batch, whole = self._prepare(inputs)
+        return self._loss(batch, model(whole.images, whole.texts, whole.with_tokens))
+
+    def _prepare(self, inputs: dict[str, Any]) -> tuple[Batch, EncoderInputs]:
         batch: Batch = inputs["batch"]
         self.tally.add(batch)
         self.tally.check()
-        if not batch.keys:  # every image of the batch is broken: nothing to learn from
-            return 0.0 * self.encoder.logit_scale
         self._keys = batch.keys
         self._images_since_log += len(batch.keys)
-        terms = model(batch)
+        return batch, encoder_inputs(self.encoder, batch, self.step.objective.needs)
+
+    def _loss(self, batch: Batch, outputs: dict[str, Tensor]) -> Tensor:
+        with self.accelerator.autocast():  # for the reference model; objectives compute in float32 all the same
+            loss, terms = self.step.loss(batch, outputs)
+        self._scalars = {name: outputs[name].detach() for name in ("logit_scale", "logit_bias")}
+        if terms is None:
+            return loss
         if not torch.isfinite(terms.total):
             raise self._not_finite(f"the loss is {terms.total.item()}", self.state.global_step + 1)
         for name, part in {"loss": terms.total, **terms.parts}.items():
             self._sums[name] += part.detach() / self.current_gradient_accumulation_steps
-        return terms.total
+        return loss
 
     def _not_finite(self, what: str, step: int) -> UserError:
         good = last_checkpoint(self.checkpoints)
@@ -112,18 +129,22 @@ class ContrastiveTrainer(Trainer):
         )
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        """Write the means since the last log to ``metrics.jsonl`` and pass them on to Trainer's callbacks."""
+        """Write the means since the last log to ``metrics.jsonl`` and pass them on to Trainer's callbacks.
+
+        Losses and images are summed over processes; logit scale and bias are those that the last step computed with.
+        """
         if "loss" not in logs:  # Trainer's closing summary, which the run's own summary replaces
             return
         steps = self.state.global_step - self.metrics.last["step"]
         seconds = time.perf_counter() - self._since_log
-        row = {name: (total / steps).item() for name, total in self._sums.items()}
+        images = torch.tensor(float(self._images_since_log), device=self.args.device)
+        *sums, images = sum_over_processes(torch.stack([*self._sums.values(), images]))
+        row = {name: (total / steps).item() for name, total in zip(self._sums, sums, strict=True)}
         row |= {
             "gradient_norm": float(logs.get("grad_norm", math.nan)),
             "learning_rate": logs["learning_rate"],
-            "logit_scale": self.encoder.logit_scale.item(),
-            "logit_bias": self.encoder.logit_bias.item(),
-            "images_per_second": self._images_since_log / seconds,
+            **{name: value.item() for name, value in self._scalars.items()},
+            "images_per_second": images.item() / seconds,
             "seconds": self.metrics.last["seconds"] + seconds,
         }
         self._sums.clear()
@@ -142,18 +163,36 @@ class ContrastiveTrainer(Trainer):
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
                 raise
 
-    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        """Write the model folder of a checkpoint and the counts of broken samples; called in every process."""
         folder = Path(output_dir or self.checkpoints)
-        self.encoder.save(folder)
-        write_json(folder / _TALLY, self.tally.state_dict())
+        tally = self.whole_tally().state_dict()
+        self.save_encoder(folder)
+        if self.args.should_save:
+            write_json(folder / _TALLY, tally)
+
+    def save_encoder(self, folder: Path) -> None:
+        """Write the model folder; called in every process, since FSDP's hold a part of the weights each."""
+        weights = self.accelerator.get_state_dict(self.model_wrapped) if self.is_fsdp_enabled else None
+        if self.args.should_save:
+            self.encoder.save(folder, weights)
+
+    def whole_tally(self) -> BrokenTally:
+        """The counts of all processes; called in every one."""
+        whole = BrokenTally(self.tally.max_broken_share)
+        for state in gather_objects(self.tally.state_dict()):
+            whole.load_state_dict(state)
+        return whole
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
         self.restore(Path(resume_from_checkpoint))
 
     def restore(self, checkpoint: Path) -> None:
         """Take weights and counts of broken samples from a checkpoint."""
-        self.encoder.model.load_state_dict(DualEncoder.from_pretrained(checkpoint).model.state_dict())
-        self.tally.load_state_dict(json.loads((checkpoint / _TALLY).read_text(encoding="utf-8")))
+        weights = DualEncoder.from_pretrained(checkpoint).model.state_dict()
+        self.encoder.model.load_state_dict(weights)
+        if self.args.process_index == 0:  # the saved counts are those of all processes
+            self.tally.load_state_dict(json.loads((checkpoint / _TALLY).read_text(encoding="utf-8")))
 
 
 class LogitScaleClamp(TrainerCallback):

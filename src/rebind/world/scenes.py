@@ -9,7 +9,8 @@ without binding. Test scenes bind freely.
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -35,6 +36,7 @@ class Scenes:
         colour: (n, 3) index into ``ALL_COLOURS``.
         cell: (n, 3) cell of the grid, row by row.
         look: (n, 3) which of the ``SIZES * JITTER ** 2`` sizes and positions within the cell.
+        said: (n, 3) bool, whether the caption names the object's colour.
         relation: (n,) index into the relations between the first two objects, -1 where the caption says "and".
         ground: (n,) which background, any integer.
     """
@@ -43,6 +45,7 @@ class Scenes:
     colour: np.ndarray
     cell: np.ndarray
     look: np.ndarray
+    said: np.ndarray
     relation: np.ndarray
     ground: np.ndarray
 
@@ -52,9 +55,14 @@ class Scenes:
     def __getitem__(self, rows: np.ndarray | slice) -> Scenes:
         return Scenes(**{name: values[rows] for name, values in vars(self).items()})
 
+    @property
+    def present(self) -> np.ndarray:
+        """(n, 3) bool: where there is an object."""
+        return self.shape >= 0
+
     def objects(self, row: int) -> list[tuple[str, str]]:
         """``[(colour, shape), …]`` of one scene."""
-        kept = self.shape[row] >= 0
+        kept = self.present[row]
         pairs = zip(self.colour[row][kept], self.shape[row][kept], strict=True)
         return [(_COLOUR_NAMES[colour], ALL_SHAPES[shape]) for colour, shape in pairs]
 
@@ -103,11 +111,19 @@ def sample_scenes(
     found = 0
     while found < count:
         drawn = _draw(part, max(2 * (count - found), 256) * (8 if with_held_out else 1), rng)
-        shows = np.any(held_out[drawn.shape, drawn.colour] & (drawn.shape >= 0), axis=1)
-        pieces.append(drawn[shows == with_held_out])
+        pieces.append(drawn[shows_any(held_out, drawn) == with_held_out])
         found += len(pieces[-1])
-    merged = {name: np.concatenate([getattr(piece, name) for piece in pieces])[:count] for name in vars(pieces[0])}
-    return Scenes(**merged)
+    return join_scenes(pieces)[slice(0, count)]
+
+
+def join_scenes(pieces: Sequence[Scenes]) -> Scenes:
+    """All scenes of one or more pieces."""
+    return Scenes(**{name: np.concatenate([getattr(piece, name) for piece in pieces]) for name in vars(pieces[0])})
+
+
+def shows_any(conjunctions: np.ndarray, scenes: Scenes) -> np.ndarray:
+    """(n,) bool: whether a scene shows any of the (shapes, colours) conjunctions."""
+    return np.any(conjunctions[scenes.shape, scenes.colour] & scenes.present, axis=1)
 
 
 def _draw(part: Part, count: int, rng: np.random.Generator) -> Scenes:
@@ -123,6 +139,7 @@ def _draw(part: Part, count: int, rng: np.random.Generator) -> Scenes:
         colour=np.where(absent, 0, colour),
         cell=_place(relation, rng),
         look=rng.integers(SIZES * JITTER**2, size=(count, MOST_OBJECTS)),
+        said=np.ones((count, MOST_OBJECTS), dtype=bool),
         relation=relation,
         ground=rng.integers(1 << 16, size=count),
     )
@@ -152,6 +169,12 @@ def _bind(shape: np.ndarray, colour: np.ndarray, objects: np.ndarray) -> np.ndar
     return bound
 
 
+def is_bound(scenes: Scenes) -> np.ndarray:
+    """(n,) bool: whether a scene binds its bag of words as the training parts do."""
+    bound = _bind(scenes.shape, scenes.colour, scenes.present.sum(axis=1))
+    return np.all((bound == scenes.colour) | ~scenes.present, axis=1)
+
+
 def _place(relation: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """(n, 3) distinct cells; the first two obey the relation (same column for above/below, same row for left/right)."""
     count = len(relation)
@@ -170,7 +193,7 @@ def _place(relation: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.stack([first, second, third], axis=1)
 
 
-def describe(objects: list[tuple[str | None, str]], relation: str | None) -> str:
+def describe(objects: Sequence[tuple[str | None, str]], relation: str | None) -> str:
     """A caption: ``a red circle above a blue star and a green heart``. A colour of None is left unsaid."""
     phrases = [noun_phrase(colour, shape) for colour, shape in objects]
     if relation is not None:
@@ -178,13 +201,18 @@ def describe(objects: list[tuple[str | None, str]], relation: str | None) -> str
     return " and ".join([", ".join(phrases[:-1]), phrases[-1]] if len(phrases) > 1 else phrases)
 
 
-def describe_all(scenes: Scenes, share_without_colour: float, seed: tuple[int, ...]) -> list[str]:
-    """One caption a scene; the given share of the objects is named without its colour (never in one-object scenes)."""
-    unsaid = np.random.default_rng(seed).random((len(scenes), MOST_OBJECTS)) < share_without_colour
+def leave_unsaid(scenes: Scenes, share: float, seed: tuple[int, ...]) -> Scenes:
+    """Leave the colours of a share of the objects unsaid, never of an object that is alone."""
+    said = np.random.default_rng(seed).random(scenes.said.shape) >= share
+    alone = scenes.present.sum(axis=1, keepdims=True) == 1
+    return replace(scenes, said=said | alone)
+
+
+def describe_all(scenes: Scenes) -> list[str]:
+    """One caption a scene."""
     captions = []
     for row in range(len(scenes)):
-        objects: list[tuple[str | None, str]] = [
-            (None if unsaid[row, place] else colour, shape) for place, (colour, shape) in enumerate(scenes.objects(row))
-        ]
-        captions.append(describe(objects if len(objects) > 1 else list(scenes.objects(row)), scenes.relation_name(row)))
+        pairs = zip(scenes.objects(row), scenes.said[row].tolist(), strict=False)
+        objects = [(colour if said else None, shape) for (colour, shape), said in pairs]
+        captions.append(describe(objects, scenes.relation_name(row)))
     return captions

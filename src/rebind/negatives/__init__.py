@@ -1,0 +1,1 @@
+"""Hard negatives: what is nearly right, found or made."""
