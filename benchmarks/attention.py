@@ -56,12 +56,20 @@ ON_CUDA = Sizes(images=768, concepts=3072)
 
 
 def concept_loop(tokens: Tensor, concepts: Tensor, scale: float = 1.0) -> Tensor:
-    """(B, N) cosines: Python loops over the concepts, the images of each are computed at once."""
+    """(B, N) cosines: Python loops over the concepts; the sum over tokens is written as the equation has it."""
+    return _over_concepts(tokens, concepts, scale, lambda attention: (attention[..., None] * tokens).sum(dim=1))
+
+
+def concept_product_loop(tokens: Tensor, concepts: Tensor, scale: float = 1.0) -> Tensor:
+    """(B, N) cosines: the same loop, in which the sum over tokens is a vector-matrix product; a harder rival."""
+    return _over_concepts(tokens, concepts, scale, lambda attention: torch.bmm(attention[:, None], tokens)[:, 0])
+
+
+def _over_concepts(tokens: Tensor, concepts: Tensor, scale: float, pool: Callable[[Tensor], Tensor]) -> Tensor:
     columns = []
     for concept in concepts.unbind():
         attention = torch.softmax(scale * (tokens @ concept), dim=1)  # (B, L)
-        pooled = torch.bmm(attention[:, None], tokens)[:, 0]
-        columns.append(normalize(pooled, dim=-1) @ concept)
+        columns.append(normalize(pool(attention), dim=-1) @ concept)
     return torch.stack(columns, dim=1)
 
 
@@ -76,7 +84,11 @@ def pair_loop(tokens: Tensor, concepts: Tensor, scale: float = 1.0) -> Tensor:
     return torch.stack(rows)
 
 
-LOOPS = {"loop over concepts": concept_loop, "loop over images and concepts": pair_loop}
+LOOPS = {
+    "loop over concepts": concept_loop,
+    "loop over concepts with matrix products": concept_product_loop,
+    "loop over images and concepts": pair_loop,
+}
 
 
 def bare_products(sizes: Sizes, tokens: Tensor, concepts: Tensor) -> Callable[[], None]:

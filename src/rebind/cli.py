@@ -118,8 +118,9 @@ def train(
 ) -> None:
     """Train from a recipe; every setting is also a flag: --model M --data D --objective c2lip --out O.
 
-    `rebind train --settings` lists them. One of the objective is given as --objective-settings.concept_weight 4. The
-    same command continues a run that was stopped or killed.
+    `rebind train --settings` lists them. One of the objective is given as --objective-settings.concept_weight 4, a sum
+    of objectives as --objective.c2lip 1 --objective.distillation 0.5. The same command continues a run that was stopped
+    or killed; torchrun and accelerate launch start it on many processes.
     """
     from rebind.training import load_recipe
 
@@ -230,12 +231,13 @@ def _overrides(arguments: list[str]) -> dict[str, Any]:
             value = next(words, "")
         if not value or value.startswith("--"):
             raise UserError(f"the setting {name} has no value; settings are given as --name value")
-        outer, dot, inner = name.removeprefix("--").partition(".")
-        outer = outer.replace("-", "_")
-        if dot:
-            settings.setdefault(outer, {})[inner.replace("-", "_")] = _number_or_text(yaml.safe_load(value))
-        else:
-            settings[outer] = value
+        *outer, last = name.removeprefix("--").replace("-", "_").split(".")
+        place = settings
+        for each in outer:
+            place = place.setdefault(each, {})
+            if not isinstance(place, dict):
+                raise UserError(f"{name} contradicts the value given for {each}")
+        place[last] = _number_or_text(yaml.safe_load(value)) if outer else value
     return settings
 
 

@@ -28,13 +28,13 @@ PRETRAINING = "world-pretrain"
 # What the pre-trained model is tuned with if nothing else is asked for: recipes of the world by their short names, the
 # longest first, and on how many seeds if not on all. C2LIP's terms alone explain, they do not compete.
 OBJECTIVES: dict[str, int | None] = {
-    "tripletclip": None,
     "c2lip": None,
-    "xac": 1,
+    "tripletclip": None,
     "npc": 1,
+    "xac": 1,
     "negclip": None,
-    "siglip": None,
     "clip": None,
+    "siglip": None,
 }
 
 

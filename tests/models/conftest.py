@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from PIL import Image
+
 from tiny_models import CAPTIONS, FAMILIES, SIZE, build_encoders
 
 

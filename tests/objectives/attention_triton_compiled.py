@@ -9,30 +9,27 @@ from triton.compiler import ASTSource
 from rebind.objectives.attention_triton import block_sizes
 from rebind.objectives.kernels import attention
 
-POINTERS = {"real": "*i8", "numerators": "*fp32", "cosines": "*fp32", "cosine_gradient": "*fp32"}
-OPERANDS = ("tokens", "concepts", "weights", "exponents", "gram", "away")
-REALS = ("scale", "smallest")
+HALF, SINGLE = "*bf16", "*fp32"
+TYPES = {  # of the tensors, the numbers and the sizes; see the kernels
+    "attend": [(HALF, HALF, "*i8", HALF, HALF, SINGLE), "fp32", ("i32",) * 4],
+    "compare": [(HALF, HALF, SINGLE, SINGLE, HALF, HALF, SINGLE), ("fp32",) * 2, ("i32",) * 3],
+}
+ALIGNED = [["tt.divisibility", 16]]
 
 
-def resources(kernel, length, operands, size, backward):
-    constants = block_sizes(length, size) | {"WIDE": False, "BACKWARD": backward, "WITH_EXPONENTS": backward}
-    names = kernel.arg_names
-    types = {name: POINTERS.get(name, f"*{operands}" if name in OPERANDS else "i32") for name in names}
-    types |= dict.fromkeys(set(names) & set(REALS), "fp32") | dict.fromkeys(set(names) & set(constants), "constexpr")
-    aligned = [name for name in names if types[name].startswith("*") or name in ("length", "width")]
-    source = ASTSource(
-        kernel,
-        types,
-        {(names.index(name),): value for name, value in constants.items() if name in names},
-        {(names.index(name),): [["tt.divisibility", 16]] for name in aligned},
-    )
+def resources(kernel, length):
+    """Shared memory in bytes, and whether Hopper's tensor cores are used; bfloat16, backward."""
+    chosen = block_sizes(length, 2) | {"WIDE": False, "BACKWARD": True, "WITH_EXPONENTS": True}
+    names, types = kernel.arg_names, TYPES[kernel.fn.__name__]
+    constants = {(names.index(name),): value for name, value in chosen.items() if name in names}
+    signature = dict(zip(names, types + ["constexpr"] * len(constants), strict=True))
+    aligned = [(0, each) for each in range(len(types[0]))] + [(2, each) for each in range(2, len(types[2]))]
+    source = ASTSource(kernel, signature, constants, dict.fromkeys(aligned, ALIGNED))
     compiled = triton.compile(source, target=GPUTarget("cuda", 90, 32), options={"num_warps": 8, "num_stages": 3})
     return compiled.metadata.shared, "wgmma" in compiled.asm["ptx"]
 
 
 if __name__ == "__main__":
     for kernel in (attention.attend, attention.compare):
-        for length, operands, size in ((208, "bf16", 2), (1024, "bf16", 2), (1024, "fp32", 4)):
-            for backward in (False, True) if length == 208 else (True,):
-                name = f"{kernel.fn.__name__} {length} {operands}"
-                print(json.dumps([name, *resources(kernel, length, operands, size, backward)]))
+        for length in (208, 1024):
+            print(json.dumps([f"{kernel.fn.__name__} {length}", *resources(kernel, length)]))

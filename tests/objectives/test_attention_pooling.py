@@ -214,6 +214,7 @@ def test_a_tile_is_small_however_large_the_inputs_are(images, tokens, width, con
     assert tiles.concepts >= 1
     widest = tokens if tiles.form == "gram" else max(tokens, width)
     assert tiles.images * tiles.concepts * widest <= 2**19
+    assert tiles.images == 1 or tiles.images * tokens * max(tokens, width) <= 2**21
 
 
 class LargestResult(TorchDispatchMode):

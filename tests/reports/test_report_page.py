@@ -130,6 +130,7 @@ def test_captions_cannot_inject(tmp_path):
     rows[0]["concepts"][0]["text"] = evil + '" onload="x'
     (run / "examples.json").write_text(json.dumps(rows))
     (run / "summary.json").write_text(json.dumps({"broken": {evil: evil}}))
+    (run / "metrics.jsonl").write_text("".join(json.dumps({"step": step, evil: step}) + "\n" for step in (1, 2)))
     text = write_report([run], tmp_path / "r.html", title=evil).read_text()
     assert "<script" not in text
     assert "&lt;script&gt;" in text
@@ -149,6 +150,15 @@ def test_missing_files_leave_a_page_that_says_so(runs, tmp_path):
     assert "Caption or foil?" not in text
     assert "Loss, part by part" not in text
     assert "bootstrap over test items of its single seed" in text
+
+
+def test_every_part_of_a_loss_is_drawn_and_nothing_else_that_was_logged(tmp_path):
+    run = write_run(tmp_path, "C2LIP", 1)
+    row = {"loss": 3.0, "c2lip.concept": 2.0, "tripletclip.negative_pair": 1.0, "seconds": 4.0, "logit_bias": -9.0}
+    (run / "metrics.jsonl").write_text("".join(json.dumps({"step": step, **row}) + "\n" for step in (1, 2)))
+    page = write_report([run], tmp_path / "r.html").read_text()
+    drawn = re.findall(r'aria-label="Loss part ([^"]+) over steps"', page)
+    assert drawn == ["total", "c2lip.concept", "tripletclip.negative pair"]
 
 
 def test_a_missing_or_damaged_picture_is_said_quietly(tmp_path):

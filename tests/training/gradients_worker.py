@@ -99,7 +99,7 @@ def main(out, folders, shares):
         with torch.no_grad():  # a reference that differs from the model
             for number, value in enumerate(encoder.parameters()):
                 draw = torch.Generator().manual_seed(number)
-                value.add_(0.05 * value.std(unbiased=False) * torch.randn(value.shape, generator=draw))
+                value.add_(0.5 * value.std(unbiased=False) * torch.randn(value.shape, generator=draw))
         model = DistributedDataParallel(encoder) if len(shares) > 1 else encoder
         for case, (objective, settings) in CASES.items():
             for chunks in CHUNKS:

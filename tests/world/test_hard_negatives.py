@@ -11,6 +11,7 @@ from captions import is_true, places, read_caption
 from PIL import Image
 
 from rebind.data import open_source
+from rebind.data.annotations import with_negatives
 from rebind.types import UserError
 from rebind.world import WorldSettings, write_world
 from rebind.world.foils import FAMILIES, make_negatives
@@ -161,6 +162,16 @@ def test_the_files_hold_them_all_with_the_pictures_of_the_edited_scenes(train):
             with Image.open(io.BytesIO(picture) if isinstance(picture, bytes) else picture) as image:
                 assert np.array_equal(np.asarray(image), drawn[place])
     assert not written
+
+
+def test_training_reads_them_as_it_reads_any_others(train):
+    joined = with_negatives(open_source(train), ["replace_att", "add_obj"], with_images=True)
+    rows = [json.loads(line)["negatives"] for line in (train / "annotations" / "negatives.jsonl").open()]
+    for index, written in enumerate(rows):
+        wanted = [(each["caption"], each["family"]) for each in written if each["family"] in ("replace_att", "add_obj")]
+        found = joined.negatives(index)
+        assert [(each.caption, each.family) for each in found] == wanted
+        assert all(each.image is not None for each in found)
 
 
 def test_a_world_may_do_without(tmp_path):

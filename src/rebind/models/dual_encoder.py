@@ -161,7 +161,8 @@ class DualEncoder(nn.Module):
         for name, stack in texts.items():
             rows = len(next(iter(stack.values()), ()))
             outputs[name] = self.encode_text(stack if rows else self.texts([""]))[:rows]
-        return outputs | {"logit_scale": self.logit_scale, "logit_bias": self.logit_bias}
+        # Copied, since FSDP takes the parameter's memory back when this returns.
+        return outputs | {"logit_scale": self.logit_scale, "logit_bias": self.logit_bias.clone()}
 
     def _on_device(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
         return {name: value.to(self.device, non_blocking=True) for name, value in inputs.items()}

@@ -97,7 +97,8 @@ class Tiles(NamedTuple):
     form: Form
 
 
-# Elements of a tile's scores. On a CPU a tile stays in the cache, and has some images for every thread.
+# Elements of a tile's scores; of its tokens and Gram matrices four times as many. On a CPU a tile stays in the cache
+# and has some images for every thread.
 _TILE_ELEMENTS = {"cpu": 2**19}
 _TILE_ELEMENTS_ON_ACCELERATORS = 2**25
 _IMAGES_AT_LEAST = 4
@@ -108,11 +109,12 @@ def choose_tiles(shape: torch.Size, concepts: int, device: torch.device) -> Tile
     _, tokens, width = shape
     counts = multiply_adds(tokens, width, concepts)
     form = min(counts, key=counts.__getitem__)
-    row = max(1, tokens if form == "gram" else max(tokens, width))  # what one image and concept take of a tile
-    pairs = max(1, _TILE_ELEMENTS.get(device.type, _TILE_ELEMENTS_ON_ACCELERATORS) // row)
+    budget = _TILE_ELEMENTS.get(device.type, _TILE_ELEMENTS_ON_ACCELERATORS)
+    pairs = budget // max(1, tokens if form == "gram" else max(tokens, width))  # of an image and a concept
     columns = max(1, min(concepts, pairs // _IMAGES_AT_LEAST))
-    images = 1 << (max(1, pairs // columns).bit_length() - 1)  # a power of two, so that threads share evenly
-    return Tiles(images, columns, form)
+    images = min(pairs // columns, 4 * budget // max(1, tokens * max(tokens, width)))
+    even = 1 << (max(1, images).bit_length() - 1)  # a power of two, so that threads share evenly
+    return Tiles(even, columns, form)
 
 
 class _ImageTile:

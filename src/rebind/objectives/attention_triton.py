@@ -12,12 +12,12 @@ these factors and are left to cuBLAS. Nothing is added atomically: the result is
 Why so: a program holds the whole row of L tokens, padded to a power of two, for 64 concepts (32 at L > 512), so that
 the maximum over the row is at hand without a second pass: 64 × 256 float32 accumulators are 64 registers a thread at
 8 warps, which leaves room for the weights and the factors beside them (compiled for an H100: wgmma, at most 255
-registers, nothing spilt by ``attend`` at L <= 256 and 200 bytes by ``compare``; 128 rows would spill 2 KiB). Operands
-stream through shared memory in slices of d of some 32 KiB, three in flight, at most 135 KiB of 227, so d (512 … 1152)
-costs time alone. Pooled accumulators, 64 × d, would not fit beside them, which is why the length comes from the Gram
-matrix. Neighbouring programs share an image and find its tokens in L2: 64 multiply-adds for every element read, 32 at
-L = 1024, where L2 is the limit. The workspaces between the kernels are three (N, images, L) arrays, kept to 256 MiB
-each by the chunk of images.
+registers, nothing spilt by ``attend`` at L <= 256 and 200 bytes by ``compare``; 128 rows would spill 2 KiB; at L >
+512 it is the older mma.sync, and up to 2 KiB are spilt). Operands stream through shared memory in slices of d of some
+32 KiB, three in flight, at most 135 KiB of 227, so d (512 … 1152) costs time alone. Pooled accumulators, 64 × d,
+would not fit beside them, which is why the length comes from the Gram matrix. Neighbouring programs share an image
+and find its tokens in L2: 64 multiply-adds for every element read, 32 at L = 1024, where L2 is the limit. The
+workspaces between the kernels are three (N, images, L) arrays, kept to 256 MiB each by the chunk of images.
 
 Operands are bfloat16 for half-precision inputs and under autocast, else float32; accumulators, weights' sums, lengths
 and cosines are float32. Rounded to bfloat16 are the weights, the Gram matrices and the factors of the gradient.
@@ -28,6 +28,7 @@ from __future__ import annotations
 import importlib.util
 import os
 from collections.abc import Iterator
+from importlib.metadata import version
 from typing import Any, NamedTuple
 
 import torch
@@ -59,6 +60,8 @@ def triton_attention_logits(
 def _check(image_tokens: Tensor, concepts: Tensor) -> None:
     if importlib.util.find_spec("triton") is None:
         raise UserError("kernel='triton' needs the package triton, which is not installed; use kernel='torch'")
+    if tuple(int(part) for part in version("triton").split(".")[:2]) < (3, 3):  # the first whose kernels take tuples
+        raise UserError(f"kernel='triton' needs triton 3.3 or newer, not {version('triton')}; use kernel='torch'")
     if image_tokens.device.type != "cuda" and not _interpreted():
         device = image_tokens.device.type
         raise UserError(f"kernel='triton' needs image tokens on a CUDA device, not {device}; use kernel='torch'")
@@ -131,18 +134,13 @@ def _launch(chunk: _Chunk, concepts: Tensor, scale: float, cosine_gradient: Tens
     along, away = (torch.empty_like(weights), torch.empty_like(weights)) if backward else (weights, weights)
     options = block_sizes(length, concepts.element_size()) | {"WIDE": _interpreted(), "num_warps": 8, "num_stages": 3}
     grid = (-(-count // options["ROWS"]), images)
-    kernels.attend[grid](
-        chunk.tokens, concepts, chunk.real, weights, along, numerators,
-        scale, count, images, length, width,
-        WITH_EXPONENTS=backward, **options,
-    )  # fmt: skip
     gradient = numerators if cosine_gradient is None else cosine_gradient
     smallest = torch.finfo(torch.float32).eps
-    kernels.compare[grid](
-        weights, chunk.gram, numerators, cosines, along, away, gradient,
-        scale, smallest, count, images, length,
-        BACKWARD=backward, **options,
-    )  # fmt: skip
+    with torch.cuda.device_of(concepts):
+        tensors = (chunk.tokens, concepts, chunk.real, weights, along, numerators)
+        kernels.attend[grid](tensors, scale, (count, images, length, width), WITH_EXPONENTS=backward, **options)
+        compared = (weights, chunk.gram, numerators, cosines, along, away, gradient)
+        kernels.compare[grid](compared, (scale, smallest), (count, images, length), BACKWARD=backward, **options)
     return _Factors(cosines, weights, along, away)
 
 

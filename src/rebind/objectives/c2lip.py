@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from rebind.objectives import siglip
-from rebind.objectives.attention_pooling import concept_attention_logits
+from rebind.objectives.attention_pooling import Kernel, concept_attention_logits
 from rebind.objectives.needs import given
 from rebind.objectives.settings import check_choice, check_number
 from rebind.objectives.similarity import cosines
@@ -37,6 +37,7 @@ class Objective:
         positives: ``owner``, a concept belongs to the image it was read from (paper); ``string``, to every image of
             the batch from which the same string was read.
         normalise_by: divide both concept terms by the number of ``concepts`` (paper) or of positive ``positives``.
+        attention_kernel: what computes the attention pooling, ``torch`` or, on CUDA, ``triton``.
     """
 
     concept_weight: float = 1.0
@@ -44,12 +45,14 @@ class Objective:
     attention_scale: float = 1.0
     positives: Positives = "owner"
     normalise_by: NormaliseBy = "concepts"
+    attention_kernel: Kernel = "torch"
 
     def __post_init__(self) -> None:
         for name in ("concept_weight", "attention_weight", "attention_scale"):
             check_number(f"c2lip: {name}", getattr(self, name))
         check_choice("c2lip: positives", self.positives, get_args(Positives))
         check_choice("c2lip: normalise_by", self.normalise_by, get_args(NormaliseBy))
+        check_choice("c2lip: attention_kernel", self.attention_kernel, get_args(Kernel))
 
     @property
     def needs(self) -> frozenset[str]:
@@ -84,7 +87,8 @@ class Objective:
             parts["concept"] = self.concept_weight * loss(cosines(embeddings.image[embeddings.own], concepts))
         if self.attention_weight:
             (tokens,) = given(embeddings, "image_tokens")
-            pooled = concept_attention_logits(tokens, concepts, self.attention_scale, embeddings.image_token_mask)
+            mask, kernel = embeddings.image_token_mask, self.attention_kernel
+            pooled = concept_attention_logits(tokens, concepts, self.attention_scale, mask, kernel=kernel)
             parts["attention"] = self.attention_weight * loss(pooled)
         return parts
 

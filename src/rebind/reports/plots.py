@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import io
 import re
 from collections.abc import Sequence
@@ -51,9 +52,11 @@ STYLE: dict[Any, Any] = {
 }
 WIDTH = 4.6  # inches; narrow, so that letters stay readable when a phone shows the plot at full width
 POINTS = 160  # a loss curve is averaged down to at most this many points
-LOSS_PARTS = {
+NO_LOSS = {
+    "step", "epoch", "seconds", "learning_rate", "gradient_norm", "images_per_second", "logit_scale", "logit_bias"
+}  # fmt: skip
+LOSS_NAMES = {
     "loss": "total",
-    "contrastive": "contrastive",
     "concept": "concept (NPC)",
     "attention": "attention (XAC)",
     "negative_pair": "negative pair (TripletCLIP)",
@@ -79,7 +82,7 @@ def _svg(figure: Figure, name: str, description: str, arms: Sequence[Arm]) -> st
     text = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", text)
     for colour, variable in (VARIABLES | {_stand_in(arm): f"var(--arm-{arm.paint})" for arm in arms}).items():
         text = text.replace(colour, variable)
-    return text.replace("<svg ", f'<svg role="img" aria-label="{description}" ', 1)
+    return text.replace("<svg ", f'<svg role="img" aria-label="{html.escape(description)}" ', 1)
 
 
 def _axes(height: float, width: float = WIDTH) -> tuple[Figure, Axes]:
@@ -199,10 +202,12 @@ def category_plot(arms: Sequence[Arm]) -> str | None:
 @mpl.rc_context(STYLE)
 def loss_plots(arms: Sequence[Arm], name: str = "loss") -> list[str]:
     """One small plot for each loss part that any run has logged: a thin line per seed, in the arm's colour."""
+    metrics = [run.metrics for arm in arms for run in arm.runs]
+    logged = dict.fromkeys(part for rows in metrics for row in rows for part in row if part not in NO_LOSS)
+    parts = [part for part in logged if any(len(_curve(rows, part)) for rows in metrics)]
     return [
-        _loss_plot(arms, part, title, f"{name}-{part}")
-        for part, title in LOSS_PARTS.items()
-        if any(len(_curve(run.metrics, part)) for arm in arms for run in arm.runs)
+        _loss_plot(arms, part, LOSS_NAMES.get(part, part.replace("_", " ")), f"{name}-{number}")
+        for number, part in enumerate(parts)
     ]
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from rebind.types import UserError
 
@@ -72,6 +72,17 @@ class Recipe(BaseModel):
     keep_checkpoints: int = Field(2, ge=1)
     tensorboard: bool = True
 
+    @field_validator("objective", mode="before")
+    @classmethod
+    def _names_objectives(cls, value: Any) -> Any:
+        weights = value.values() if isinstance(value, dict) else ()
+        if not isinstance(value, str | dict) or any(isinstance(weight, bool) for weight in weights):
+            raise ValueError("give a name, or several names with a weight each")
+        try:
+            return value if isinstance(value, str) else {str(name): float(weight) for name, weight in value.items()}
+        except (TypeError, ValueError):
+            raise ValueError("give a name, or several names with a weight each") from None
+
     @model_validator(mode="after")
     def _fits_together(self) -> Recipe:
         if self.save_every % self.log_every:
@@ -81,9 +92,9 @@ class Recipe(BaseModel):
     @property
     def title(self) -> str:
         """What the run is called."""
-        if isinstance(self.objective, str):
-            return self.label or self.objective
-        return self.label or " + ".join(f"{weight:g} {name}" for name, weight in self.objective.items())
+        from rebind.objectives import objective_title
+
+        return self.label or objective_title(self.objective)
 
     def as_dict(self) -> dict[str, Any]:
         """The settings as JSON and YAML can hold them."""

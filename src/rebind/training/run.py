@@ -79,6 +79,7 @@ def _train(recipe: Recipe, settings: TrainingArguments, show_progress: bool) -> 
     step = ContrastiveStep(objective, _chunks(recipe), _reference(recipe, objective.needs, settings))
     data = _data(recipe, source, encoder, objective.needs)
     checkpoint = last_checkpoint(recipe.out / "checkpoints")
+    _check_processes(checkpoint)
     reached = step_of(checkpoint) if checkpoint else 0
     metrics = MetricsFile(recipe.out / "metrics.jsonl", reached, writes=settings.process_index == 0)
     trainer = ContrastiveTrainer(
@@ -109,6 +110,17 @@ def _run(trainer: ContrastiveTrainer, checkpoint: Path | None, progress: Progres
     finally:
         if progress is not None:
             progress.close()
+
+
+def _check_processes(checkpoint: Path | None) -> None:
+    """The loss is that of all processes' batches together, so a run goes on with as many as it began with."""
+    if checkpoint is None:
+        return
+    before = len(list(checkpoint.glob("rng_state_*.pth"))) or 1  # one process leaves a file without a number
+    if before != process_count():
+        raise UserError(
+            f"{checkpoint} was written by {before} processes, and these are {process_count()}; continue with as many"
+        )
 
 
 def _open(recipe: Recipe, needs: frozenset[str]) -> Source:

@@ -15,6 +15,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.distributed.checkpoint.state_dict import StateDictOptions, set_model_state_dict
+from torch.distributed.fsdp import FSDPModule
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
 from rebind.data.broken import BrokenTally
@@ -57,6 +59,7 @@ class ContrastiveTrainer(Trainer):
         settings: TrainingArguments,
     ) -> None:
         super().__init__(model=encoder, train_dataset=data, data_collator=_InDict(collate), args=settings)
+        self._check_sharding()
         self.encoder, self.step, self.data, self.tally, self.metrics = encoder, step, data, tally, metrics
         self.checkpoints = Path(str(settings.output_dir))
         self.add_callback(_LastStepLog())
@@ -170,12 +173,23 @@ class ContrastiveTrainer(Trainer):
         self.save_encoder(folder)
         if self.args.should_save:
             write_json(folder / _TALLY, tally)
+        self.accelerator.wait_for_everyone()  # the folder is put in place whole: nobody else may write there before
 
     def save_encoder(self, folder: Path) -> None:
         """Write the model folder; called in every process, since FSDP's hold a part of the weights each."""
-        weights = self.accelerator.get_state_dict(self.model_wrapped) if self.is_fsdp_enabled else None
+        weights = self.accelerator.get_state_dict(self.model_wrapped) if self._is_sharded() else None
         if self.args.should_save:
             self.encoder.save(folder, weights)
+
+    def _check_sharding(self) -> None:
+        """Raise UserError where accelerate would quietly not shard, or shard in a way that was never tried here."""
+        if self.is_fsdp_enabled and self.accelerator.state.fsdp_plugin.fsdp_version != 2:
+            raise UserError("accelerate's configuration asks for the first version of FSDP; set fsdp_version: 2")
+        if not self.is_fsdp_enabled and os.environ.get("ACCELERATE_USE_FSDP", "false").lower() == "true":
+            raise UserError("accelerate shards models (FSDP) on accelerators only; on processors use torchrun")
+
+    def _is_sharded(self) -> bool:
+        return isinstance(self.model_wrapped, FSDPModule)
 
     def whole_tally(self) -> BrokenTally:
         """The counts of all processes; called in every one."""
@@ -189,8 +203,11 @@ class ContrastiveTrainer(Trainer):
 
     def restore(self, checkpoint: Path) -> None:
         """Take weights and counts of broken samples from a checkpoint."""
-        weights = DualEncoder.from_pretrained(checkpoint).model.state_dict()
-        self.encoder.model.load_state_dict(weights)
+        weights = DualEncoder.from_pretrained(checkpoint).state_dict()
+        if self._is_sharded():
+            set_model_state_dict(self.model_wrapped, weights, options=StateDictOptions(full_state_dict=True))
+        else:
+            self.encoder.load_state_dict(weights)
         if self.args.process_index == 0:  # the saved counts are those of all processes
             self.tally.load_state_dict(json.loads((checkpoint / _TALLY).read_text(encoding="utf-8")))
 

@@ -15,11 +15,12 @@ import triton.language as tl
 
 @triton.jit
 def attend(
-    tokens, concepts, real, weights, exponents, numerators,
-    scale, concept_count, image_count, length, width,
+    tensors, scale, sizes,
     WITH_EXPONENTS: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr, DEPTH: tl.constexpr, WIDE: tl.constexpr,
 ):  # fmt: skip
     """Weights w = exp(s (S − max S)), zero at padding, and Σ w S; with exponents, s S as well."""
+    tokens, concepts, real, weights, exponents, numerators = tensors
+    concept_count, image_count, length, width = sizes
     image = tl.program_id(1)
     row = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
     column = tl.arange(0, COLUMNS)
@@ -50,12 +51,13 @@ def attend(
 
 @triton.jit
 def compare(
-    weights, gram, numerators, cosines,
-    exponents, away, cosine_gradient,
-    scale, smallest, concept_count, image_count, length,
+    tensors, scale_and_smallest, sizes,
     BACKWARD: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr, DEPTH: tl.constexpr, WIDE: tl.constexpr,
 ):  # fmt: skip
     """U = w G and q = Σ w U. Forward: the cosines. Backward: g D over the exponents, and −g r² cos w into ``away``."""
+    weights, gram, numerators, cosines, exponents, away, cosine_gradient = tensors
+    scale, smallest = scale_and_smallest
+    concept_count, image_count, length = sizes
     image = tl.program_id(1)
     row = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
     column = tl.arange(0, COLUMNS)
