@@ -51,6 +51,11 @@ WRONG = [
     ({"objective_settings": [1]}, "objective_settings: input should be a valid dictionary"),
     ({"rate": 1}, "there is no setting rate; known are model, from_scratch, data"),
     ({"log_every": 10, "save_every": 25}, "save_every (25) must be a multiple of log_every (10)"),
+    ({"objective": ["c2lip"]}, "objective: give a name, or several names with a weight each, not ['c2lip']"),
+    ({"objective": {"c2lip": "heavy"}}, "objective: give a name, or several names with a weight each, not"),
+    ({"objective": {"c2lip": 1, "clip": -1}}, "the weight of objective 'clip' must be a number of at least 0, not -1"),
+    ({"micro_batch_size": 0}, "micro_batch_size: input should be greater than or equal to 1, not 0"),
+    ({"captions": "all"}, "captions: input should be 'drawn' or 'original', not 'all'"),
     ({"objective": "c3lip"}, "unknown objective 'c3lip'; known are c2lip, clip, distillation"),
     ({"objective_settings": {"weight": 1}}, "objective 'c2lip' has no setting 'weight'; it has concept_weight"),
     ({"objective_settings": {"concept_weight": -1}}, "concept_weight must be a number of at least 0, not -1"),
@@ -65,6 +70,11 @@ def test_a_wrong_value_is_one_sentence(settings, sentence):
     assert str(caught.value).startswith("the settings given: ")
     assert sentence in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_sum_of_objectives_has_their_names_and_settings():
+    recipe = load_recipe(None, {**GIVEN, "objective": {"c2lip": 1, "clip": 0.5}, "objective_settings": {"c2lip": {}}})
+    assert (recipe.objective, recipe.title) == ({"c2lip": 1.0, "clip": 0.5}, "c2lip + 0.5 clip")
 
 
 def test_what_is_missing_is_named_with_its_meaning():

@@ -2,13 +2,15 @@
 
 import json
 import math
+import shutil
+from dataclasses import replace
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from rebind.data import open_source
-from rebind.data.annotations import with_concepts
+from rebind.data.annotations import with_concepts, with_negatives
 from rebind.data.collation import Collator
 from rebind.data.dataset import CaptionedImages
 from rebind.models import DualEncoder, build_small_siglip, embed_batch
@@ -16,8 +18,10 @@ from rebind.objectives import build_objective
 from rebind.training.metrics_file import read_metrics
 from rebind.training.run import train
 from rebind.training.trainer import ContrastiveTrainer
+from rebind.types import UserError
 
 STEPS = 4
+SIGMOID = {"form": "sigmoid"}
 
 
 @pytest.fixture(scope="module")
@@ -40,12 +44,24 @@ def learning_rate(step, recipe):
     return recipe.learning_rate * (1 + math.cos(math.pi * share)) / 2
 
 
+def embed(encoder, frozen, batch, needs):
+    """The embeddings of a batch, with those of the frozen model beside them."""
+    with torch.no_grad():
+        before = embed_batch(frozen, batch, frozenset())
+    reference = {"image": before.image, "text": before.text, "logit_scale": before.logit_scale}
+    return replace(
+        embed_batch(encoder, batch, needs), **{f"reference_{name}": rows for name, rows in reference.items()}
+    )
+
+
 def plain_loop(recipe, base):
     """The same run as torch alone would have it, written without Trainer; returns the weights and every step's loss."""
-    encoder = DualEncoder.from_pretrained(base)
+    encoder, frozen = DualEncoder.from_pretrained(base), DualEncoder.from_pretrained(base)
     objective = build_objective(recipe.objective, **recipe.objective_settings)
-    data = CaptionedImages(with_concepts(open_source(recipe.data)), encoder.images, seed=recipe.seed)
-    collate = Collator(encoder.texts, objective.needs)
+    source = with_negatives(with_concepts(open_source(recipe.data)), recipe.negative_families, with_images=True)
+    data = CaptionedImages(source, encoder.images, seed=recipe.seed, needs=objective.needs)
+    short = encoder.texts.shortened(recipe.concept_context_length or 999)
+    collate = Collator(encoder.texts, objective.needs, tokenize_concepts=short)
     one_dimensional = ("bias", "norm", "logit_scale", "probe")
     is_plain = {name: any(word in name for word in one_dimensional) for name, _ in encoder.named_parameters()}
     groups = [
@@ -66,7 +82,7 @@ def plain_loop(recipe, base):
         batches += [whole[start : start + step] for start in range(0, len(whole), step)]
     for number, micro_batches in enumerate(batches[: recipe.steps]):
         micro_losses = [
-            objective(embed_batch(encoder, collate([data[item] for item in batch]), objective.needs)).total
+            objective(embed(encoder, frozen, collate([data[item] for item in batch]), objective.needs)).total
             for batch in micro_batches
         ]
         loss = torch.stack(micro_losses).mean()
@@ -87,9 +103,15 @@ def plain_loop(recipe, base):
         {"objective": "siglip", "weight_decay": 0.5, "warmup_steps": 2},
         {"objective": "clip", "batch_size": 8, "gradient_accumulation": 2},
         {"objective": "siglip", "batch_size": 60, "gradient_accumulation": 3},  # the second step of an epoch has two
+        {"objective": "c2lip", "concept_context_length": 5},
+        {"objective": "tripletclip", "negative_families": ["replace_att"], "micro_batch_size": 7},
+        {"objective": {"clip": 1, "negclip": 0.5, "distillation": 2}, "objective_settings": {"negclip": SIGMOID}},
     ],
-    ids=["c2lip", "decay and warm-up", "accumulation", "accumulation with a remainder"],
-)
+    ids=[
+        "c2lip", "decay and warm-up", "accumulation", "accumulation with a remainder", "short concepts",
+        "one family of negatives", "a sum with the frozen model",
+    ],
+)  # fmt: skip
 def test_training_equals_a_plain_loop(small_recipe, base, tmp_path, settings):
     # Gradients of the keys' biases are zero but for rounding, which a small epsilon would blow up into steps.
     settings = {"warmup_steps": 0, "steps": STEPS, "epsilon": 1e-4, "model": str(base), **settings}
@@ -99,6 +121,50 @@ def test_training_equals_a_plain_loop(small_recipe, base, tmp_path, settings):
     assert [row["loss"] for row in read_metrics(recipe.out / "metrics.jsonl")] == pytest.approx(losses, rel=1e-5)
     for name, value in expected.items():
         torch.testing.assert_close(weights[name], value, rtol=0, atol=1e-6, msg=name)
+
+
+def test_nothing_to_hold_a_fresh_model_to(small_recipe, tmp_path):
+    with pytest.raises(UserError, match="distillation holds a model to where it started; give a pre-trained model"):
+        train(small_recipe(tmp_path / "run", objective="distillation"), show_progress=False)
+
+
+def keys_in_order(recipe, monkeypatch):
+    """The keys and captions of every batch that training collates."""
+    seen = []
+    collate = Collator.__call__
+
+    def watched(self, items):
+        seen.append([(item.key, item.caption) for item in items])
+        return collate(self, items)
+
+    monkeypatch.setattr(Collator, "__call__", watched)
+    train(recipe, show_progress=False)
+    return seen
+
+
+def test_hard_batches_hold_neighbours(small_recipe, world, tmp_path, monkeypatch):
+    data = tmp_path / "train"
+    shutil.copytree(world / "train", data)
+    keys = list(open_source(data).keys)
+    pairs = {key: keys[row ^ 1] for row, key in enumerate(keys)}  # 300 samples: everyone has a partner
+    rows = [json.dumps({"key": key, "neighbours": [other]}) + "\n" for key, other in pairs.items()]
+    (data / "annotations" / "neighbours.jsonl").write_text("".join(rows))
+    recipe = small_recipe(tmp_path / "run", data=data, objective="clip", hard_batches=True, steps=9)
+    for batch in keys_in_order(recipe, monkeypatch):
+        held = {key for key, _ in batch}
+        assert all(pairs[key] in held for key in held)
+
+
+@pytest.mark.parametrize("captions", ["drawn", "original"])
+def test_rewrites_are_drawn_unless_the_original_is_asked_for(small_recipe, world, tmp_path, monkeypatch, captions):
+    data = tmp_path / "train"
+    shutil.copytree(world / "train", data)
+    rows = [json.dumps({"key": key, "rewrites": [f"again {key}"]}) + "\n" for key in open_source(data).keys]
+    (data / "annotations" / "rewrites.jsonl").write_text("".join(rows))
+    recipe = small_recipe(tmp_path / "run", data=data, objective="clip", captions=captions, steps=9)
+    drawn = [caption for batch in keys_in_order(recipe, monkeypatch) for _, caption in batch]
+    share = sum(caption.startswith("again") for caption in drawn) / len(drawn)
+    assert 0.4 < share < 0.6 if captions == "drawn" else share == 0
 
 
 def test_the_learning_rate_warms_up_and_falls_as_a_cosine(small_recipe, finished):
@@ -158,9 +224,9 @@ def test_the_logit_scale_is_clamped(small_recipe, tmp_path):
     recipe = small_recipe(tmp_path / "run", max_logit_scale=9.0, steps=3)
     model = train(recipe, show_progress=False)
     logged = [row["logit_scale"] for row in read_metrics(recipe.out / "metrics.jsonl")]
-    assert logged[0] == pytest.approx(9.0)  # it starts at 10
-    assert max(logged) < 9.0 + 1e-5
-    assert load_file(model / "model.safetensors")["logit_scale"].exp().item() == pytest.approx(logged[-1])
+    assert logged[:2] == pytest.approx([10.0, 9.0])  # what each step computed with: the first one found it too large
+    assert max(logged[1:]) < 9.0 + 1e-5
+    assert load_file(model / "model.safetensors")["logit_scale"].exp().item() < 9.0 + 1e-5
 
 
 @pytest.mark.parametrize(
