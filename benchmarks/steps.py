@@ -24,7 +24,7 @@ from benchmarks.scaling import SIGLIP_B16, Load, Model, pairwise_flops, phrase_c
 from rebind.models import DualEncoder
 from rebind.models.embedding import encoder_inputs
 from rebind.models.small import build_word_tokenizer
-from rebind.objectives import build_objective
+from rebind.objectives import ObjectiveFunction, build_objective
 from rebind.training.gradient_caching import GradientCache
 from rebind.training.step import ContrastiveStep
 from rebind.types import Batch
@@ -114,11 +114,16 @@ def make_batch(phrases: np.ndarray, length: int, repeated: bool) -> Batch:
 
 
 def step_of(
-    encoder: DualEncoder, objective: str, batch: Batch, optimizer: torch.optim.Optimizer, chunks: int = 1,
-    autocast: Any = contextlib.nullcontext(),
-) -> Callable[[], None]:  # fmt: skip
+    encoder: DualEncoder,
+    objective: str | ObjectiveFunction,
+    batch: Batch,
+    optimizer: torch.optim.Optimizer,
+    chunks: int = 1,
+    autocast: Any = None,
+) -> Callable[[], None]:
     """One training step of one process, as the Trainer takes it."""
-    step = ContrastiveStep(build_objective(objective), chunks)
+    step = ContrastiveStep(build_objective(objective) if isinstance(objective, str) else objective, chunks)
+    autocast = autocast or contextlib.nullcontext()
 
     def run() -> None:
         optimizer.zero_grad()
@@ -144,7 +149,9 @@ def adamw(encoder: DualEncoder) -> torch.optim.Optimizer:
 def counted_ratio(model: Model, images: int, strings: int, length: int) -> float:
     """FLOPs of matrix products of a C2LIP step over those of a SigLIP step."""
     load = Load(images, CONCEPTS_PER_IMAGE * images, strings)
-    c2lip = tower_flops(model, load, length, image_tokens=True) + sum(pairwise_flops("c2lip", model, load, load).values())
+    c2lip = tower_flops(model, load, length, image_tokens=True) + sum(
+        pairwise_flops("c2lip", model, load, load).values()
+    )
     plain = Load(images)
     return c2lip / (tower_flops(model, plain) + sum(pairwise_flops("siglip", model, plain, plain).values()))
 

@@ -32,7 +32,7 @@ def found(tmp_path_factory):
         count = shares.count(",") + 1
         torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}"] if count > 1 else []
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-        subprocess.run([sys.executable, *torchrun, *words], env=environment, check=True)
+        subprocess.run([sys.executable, *torchrun, *words], env=environment, check=True, timeout=300)
         results[shares] = load_file(out)
     return results
 

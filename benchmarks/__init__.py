@@ -1,0 +1,1 @@
+"""How fast, how small, how far: what ``make bench`` measures."""
