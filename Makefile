@@ -1,4 +1,4 @@
-# Two commands: `make quickstart` and `make test`. Everything is installed into .venv; nothing else is touched.
+# Three commands: `make quickstart`, `make test` and `make bench`. Everything is installed into .venv; nothing else is touched.
 
 PYTHON ?= python3
 VENV := .venv
@@ -6,11 +6,12 @@ BIN := $(VENV)/bin
 OUT ?= quickstart
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: quickstart test lint types annotations clean help
+.PHONY: quickstart test bench lint types annotations clean help
 
 help:
 	@echo "make quickstart   install into .venv, run the whole story on the built-in world, print where the page is"
 	@echo "make test         install into .venv, then lint, types and tests"
+	@echo "make bench        install into .venv, measure speed and memory, write benchmarks.json (about a quarter of an hour)"
 
 quickstart: $(VENV)/.installed
 	$(BIN)/rebind quickstart --out $(OUT)
@@ -18,9 +19,12 @@ quickstart: $(VENV)/.installed
 test: lint types
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2
 
+bench: $(VENV)/.installed
+	$(BIN)/python -m benchmarks --json benchmarks.json
+
 lint: $(VENV)/.installed-for-tests
-	$(BIN)/ruff check src tests
-	$(BIN)/ruff format --check src tests
+	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff format --check src tests benchmarks
 
 types: $(VENV)/.installed-for-tests
 	$(BIN)/mypy

@@ -116,7 +116,7 @@ class Model:
     def image_flops(self) -> int:
         """Of one image, forward and backward; pixels need no gradient."""
         tower = self.image
-        embedding = tower.tokens * tower.width * self.patch
+        embedding = self.joint_tokens * tower.width * self.patch
         head = tower.width * self.width
         if self.pooling_head:  # keys and values of all tokens, a query, the output and an MLP of one, two products
             keys_and_values = 2 * tower.tokens * tower.width * (tower.width + 1)

@@ -63,7 +63,7 @@ class Place:
 def places() -> list[Place]:
     """The CPU always, CUDA where there is one."""
     cuda = [Place("cuda", 12, 96, 9)] if torch.cuda.is_available() else []
-    return [Place("cpu", 2, 16, 5), *cuda]
+    return [Place("cpu", 2, 32, 5), *cuda]
 
 
 def vit_b16(layers: int) -> DualEncoder:
@@ -167,26 +167,27 @@ def compare(place: Place) -> Rows:
     encoder = vit_b16(place.layers).train().to(place.device)
     optimizer = adamw(encoder)
     phrases = draw_phrases(place.images)
-    cases = [(repeated, length) for length in (SHORT, 64) for repeated in (True, False)]
-    batches = {case: make_batch(phrases, case[1], case[0]) for case in cases}
+    batches = {
+        f"concepts of {length} tokens, {kind}": make_batch(phrases, length, kind == "equal strings once")
+        for length in (SHORT, 64)
+        for kind in ("equal strings once", "no repetition")
+    }
+    plain = replace(
+        next(iter(batches.values())), concepts=None, concept_identity=None, concept_index=None, concept_owner=None
+    )
     start = partial(step_of, encoder, optimizer=optimizer, autocast=place.autocast)
-    plain = replace(batches[cases[0]], concepts=None, concept_identity=None, concept_index=None, concept_owner=None)
-    runs: dict[Any, Callable[[], None]] = {"siglip": start("siglip", plain)}
-    runs |= {case: start("c2lip", batch) for case, batch in batches.items()}
+    runs = {"SigLIP": start("siglip", plain)} | {kind: start("c2lip", batch) for kind, batch in batches.items()}
     median = in_turns(runs, place.device, place.rounds)
     about = place.settings()
-    rows = [row("SigLIP step, ViT-B/16", place.name, median["siglip"], "s", about)]
-    for (repeated, length), batch in batches.items():
-        strings = len(batch.concept_identity)  # type: ignore[arg-type]
-        share = strings / phrases.size
-        how = about | {"concept_tokens": length, "distinct_concepts": round(share, 3)}
-        kind = f"C2LIP step / SigLIP step, concepts of {length} tokens, " + (
-            "equal strings once" if repeated else "no repetition"
-        )
-        rows.append(row(kind, place.name, median[repeated, length] / median["siglip"], "×", how))
+    rows = [row("SigLIP step, ViT-B/16", place.name, median["SigLIP"], "s", about)]
+    for kind, batch in batches.items():
+        strings, length = batch.concepts["input_ids"].shape  # type: ignore[index]
+        how = about | {"concept_tokens": length, "distinct_concepts": round(strings / phrases.size, 3)}
+        name = f"C2LIP step / SigLIP step, {kind}"
+        rows.append(row(name, place.name, median[kind] / median["SigLIP"], "×", how))
         for layers in sorted({place.layers, 12}):
             ratio = counted_ratio(at_depth(layers), place.images, strings, length)
-            rows.append(row(f"{kind}, counted FLOPs, {layers} layers", place.name, ratio, "×", how))
+            rows.append(row(f"{name}, counted FLOPs, {layers} layers", place.name, ratio, "×", how))
     return rows
 
 

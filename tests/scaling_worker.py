@@ -1,17 +1,18 @@
 """One process of a group: what it hands to collectives in a training step, and what its sockets then really send.
 
-    python scaling_worker.py OUT CHUNKS
+    python scaling_worker.py FOLDER RANK PROCESSES
 
-RANK, WORLD_SIZE, … are torchrun's. Process r has r + 2 images and of everything else its own number. Writes OUT/r.json.
+First all the processes train together, then all but the last, and so on down to two. Process r has its own number of
+everything. Writes FOLDER/RANK.json.
 """
 
-import contextlib
 import json
 import os
 import socket
 import struct
 import sys
 from collections import Counter
+from contextlib import nullcontext
 from pathlib import Path
 
 import torch
@@ -28,16 +29,15 @@ from rebind.training.step import ContrastiveStep
 from rebind.types import Batch
 
 WORDS = "a red green blue circle star heart above and left of"
-STEPS = 4
-BYTES_SENT = 200  # where Linux' struct tcp_info has tcpi_bytes_sent
+STEPS = 2
+BYTES_SENT = 200  # where Linux' struct tcp_info has tcpi_bytes_sent, and behind it tcpi_bytes_retrans
 
 
 def make_batch(encoder, rank):
-    """Of ``rank + 2`` images: concepts, half of which repeat the first one; some negatives, the first with pictures."""
-    images, concepts, negatives = rank + 2, 3 * (rank + 2) + rank, 2 * rank + 1
-    strings = concepts - concepts // 2
-    pictures = (negatives + 1) // 2
-    owners = torch.arange(images)
+    """Many concepts, half of which are one string, and negatives half of which have a picture."""
+    images = 4 + rank
+    concepts, negatives = 40 * images + rank, images // 2 + rank
+    strings, pictures = concepts // 2, negatives // 2
     batch = Batch(
         keys=tuple(map(str, range(images))),
         images={"pixel_values": torch.randint(256, (images, 3, 48, 48), dtype=torch.uint8)},
@@ -47,7 +47,7 @@ def make_batch(encoder, rank):
         concept_index=torch.arange(concepts).clamp(max=strings - 1),
         concept_owner=torch.arange(concepts) % images,
         negative_captions=encoder.texts(["blue star"] * negatives),
-        negative_owner=owners.repeat(negatives)[:negatives].sort().values,
+        negative_owner=torch.arange(negatives) // 2,
         negative_images={"pixel_values": torch.randint(256, (pictures, 3, 48, 48), dtype=torch.uint8)},
         negative_image_caption=torch.arange(pictures),
     )
@@ -56,77 +56,87 @@ def make_batch(encoder, rank):
 
 
 def count_collectives(counted):
-    """Count the bytes of what is handed to every collective that Python calls."""
+    """From here on count the bytes handed to the collectives that Python calls."""
 
-    def counting(name):
-        call = getattr(dist, name)
-
+    def counting(name, call):
         def run(output, given, *rest, **options):
             tensors = given if isinstance(given, list) else [given]
             counted[f"{name} {tensors[0].dtype}"] += sum(each.numel() * each.element_size() for each in tensors)
             return call(output, given, *rest, **options)
 
-        setattr(dist, name, run)
+        return run
 
-    counting("all_gather")
-    counting("reduce_scatter")
+    for name in ("all_gather", "reduce_scatter"):
+        setattr(dist, name, counting(name, getattr(dist, name)))
 
-    def hook(group, bucket):
-        counted["all_reduce"] += bucket.buffer().numel() * bucket.buffer().element_size()
-        return allreduce_hook(group, bucket)
 
-    return hook
+def counting_hook(counted, bucket):
+    """DDP's all-reduce, counted."""
+    counted["all_reduce"] += bucket.buffer().numel() * bucket.buffer().element_size()
+    return allreduce_hook(None, bucket)
 
 
 def bytes_sent():
-    """By all TCP connections of this process since they were opened."""
+    """By all TCP connections of this process since they were opened, without repeats."""
     total = 0
-    for file in Path("/proc/self/fd").iterdir():
+    for number in map(int, os.listdir("/proc/self/fd")):
         try:
-            with socket.socket(fileno=os.dup(int(file.name))) as each:
-                information = each.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
-        except OSError:  # a file, or a socket of another kind
+            connection = socket.socket(fileno=number)
+        except OSError:  # a file
             continue
-        total += struct.unpack_from("Q", information, BYTES_SENT)[0]
+        if connection.family in (socket.AF_INET, socket.AF_INET6) and connection.type == socket.SOCK_STREAM:
+            information = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
+            sent, again = struct.unpack_from("QQ", information, BYTES_SENT)
+            total += sent - again
+        connection.detach()
     return total
 
 
-def main(out, chunks):
-    torch.set_num_threads(1)
-    dist.init_process_group("gloo")
-    rank, counted = dist.get_rank(), Counter()
-    encoder, reference = (build_small_siglip([WORDS]) for _ in range(2))
-    model = DistributedDataParallel(encoder)
-    model.register_comm_hook(None, count_collectives(counted))
-    batch, load = make_batch(encoder, rank)
-    objective = build_objective({"c2lip": 1.0, "tripletclip": 1.0, "distillation": 1.0})
-    step = ContrastiveStep(objective, chunks, reference)
-    inputs = encoder_inputs(encoder, batch, objective.needs)
-
-    def take_step():
-        model.zero_grad()
-        if chunks == 1:
+def take_step(model, step, batch, inputs, exchanging):
+    """Forward and backward; parameters' gradients are exchanged or not."""
+    with nullcontext() if exchanging else model.no_sync():
+        if step.chunks == 1:
             step.loss(batch, model(inputs.images, inputs.texts, inputs.with_tokens))[0].backward()
         else:
-            cache = GradientCache(model, inputs.chunks(chunks))
+            cache = GradientCache(model, inputs.chunks(step.chunks))
             step.loss(batch, cache.outputs)[0].backward()
             cache.backward(lambda surrogate: surrogate.backward(), model.no_sync)
 
-    for number in range(2 + STEPS):
-        if number == 2:  # connections are made, DDP has ordered its buckets
-            dist.barrier()
-            counted.clear()
-            before = bytes_sent()
-        take_step()
-    dist.barrier()
+
+def count(counted, rank):
+    """Bytes a step, handed to collectives and sent: dense and cached, and without the parameters' gradients."""
+    encoder, reference = (build_small_siglip([WORDS]) for _ in range(2))
+    model = DistributedDataParallel(encoder)
+    model.register_comm_hook(counted, counting_hook)
+    batch, load = make_batch(encoder, rank)
+    objective = build_objective({"c2lip": 1.0, "tripletclip": 1.0, "distillation": 1.0})
+    inputs = encoder_inputs(encoder, batch, objective.needs)
     found = {"load": load, "width": encoder.width, "parameters": sum(each.numel() for each in encoder.parameters())}
-    found |= {"counted": {name: size / STEPS for name, size in counted.items()}}
-    found |= {"sent": (bytes_sent() - before) / STEPS}
-    (out / f"{rank}.json").write_text(json.dumps(found))
-    with contextlib.suppress(NameError):
-        del model, step
-    leave_processes()
+    for name, chunks, exchanging in (("dense", 1, True), ("cached", 3, True), ("alone", 1, False)):
+        step = ContrastiveStep(objective, chunks, reference)
+        for number in range(2 + STEPS):
+            if number == 2:  # connections are made, DDP has ordered its buckets
+                dist.barrier()
+                counted.clear()
+                before = bytes_sent()
+            take_step(model, step, batch, inputs, exchanging)
+        dist.barrier()
+        handed = {kind: size / STEPS for kind, size in counted.items()}
+        found[name] = {"handed": handed, "sent": (bytes_sent() - before) / STEPS}
+    return found
+
+
+def main(folder, rank, processes):
+    torch.set_num_threads(1)
+    counted, found = Counter(), {}
+    count_collectives(counted)
+    for together in range(processes, max(rank, 1), -1):
+        meet = f"file://{folder}/meet-{together}"
+        dist.init_process_group("gloo", init_method=meet, rank=rank, world_size=together)
+        found[together] = count(counted, rank)
+        leave_processes()
+    Path(folder, f"{rank}.json").write_text(json.dumps(found))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))

@@ -49,7 +49,7 @@ COMMANDS = {
         *["--out", "--seeds", "--jobs", "--steps", "--pretrain-steps", "--scenes", "--test-scenes"],
         "--objectives",
     ],
-    "world": ["--out", "--train", "--test", "--pretrain", "--seed", "--picture-size", "--format"],
+    "world": ["--out", "--train", "--test", "--pretrain", "--seed", "--picture-size", "--format", "--negatives"],
     "concepts": ["[data]", "--captions", "--out", "--backend"],
     "neighbours": ["data", "--model", "--count", "--by"],
     "train": ["[recipe]", "--settings"],

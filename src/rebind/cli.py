@@ -57,11 +57,13 @@ def world(
     seed: Annotated[int, typer.Option(help="everything in the world follows from it")] = 0,
     picture_size: Annotated[int, typer.Option(help="pixels a side")] = 48,
     format: Annotated[str, typer.Option(help="of the training data: folder or shards")] = "folder",
+    negatives: Annotated[str, typer.Option(help="families of hard negatives")] = "replace_att,replace_obj",
 ) -> None:
     """Write the built-in scenes: training data, foils, retrieval, zero-shot classes, retention."""
     from rebind.world import WorldSettings, write_world
 
-    write_world(out, WorldSettings(train, test, pretrain, seed, picture_size, format))  # type: ignore[arg-type]
+    families = tuple(family for family in negatives.split(",") if family)
+    write_world(out, WorldSettings(train, test, pretrain, seed, picture_size, format, families))  # type: ignore[arg-type]
     _say(f"The world is in {out}.")
 
 

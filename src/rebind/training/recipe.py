@@ -41,7 +41,9 @@ class Recipe(BaseModel):
     concept_context_length: int | None = Field(
         None, ge=4, description="tokens that concepts are padded to; as many as captions if not given"
     )
-    negative_families: list[str] | None = Field(None, description="hard negatives to train on; all if not given")
+    negative_families: list[str] | None = Field(
+        None, description="hard negatives to train on, commas between; all if not given"
+    )
     negatives_per_image: int | None = Field(None, ge=1, description="drawn anew each epoch; all if not given")
     hard_batches: bool = Field(False, description="put nearest neighbours into one batch (LaCLIP+HN)")
 
@@ -82,6 +84,11 @@ class Recipe(BaseModel):
             return value if isinstance(value, str) else {str(name): float(weight) for name, weight in value.items()}
         except (TypeError, ValueError):
             raise ValueError("give a name, or several names with a weight each") from None
+
+    @field_validator("negative_families", mode="before")
+    @classmethod
+    def _separated_by_commas(cls, value: Any) -> Any:
+        return value.split(",") if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _fits_together(self) -> Recipe:
