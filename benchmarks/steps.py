@@ -134,7 +134,7 @@ def step_of(
                 loss.backward()
             else:
                 cache = GradientCache(encoder, inputs.chunks(chunks))
-                step.loss(batch, cache.outputs)[0].backward()
+                step.cached_loss(batch, cache.outputs)
                 cache.backward(lambda surrogate: surrogate.backward(), contextlib.nullcontext)
         optimizer.step()
 

@@ -99,7 +99,7 @@ def take_step(model, step, batch, inputs, exchanging):
             step.loss(batch, model(inputs.images, inputs.texts, inputs.with_tokens))[0].backward()
         else:
             cache = GradientCache(model, inputs.chunks(step.chunks))
-            step.loss(batch, cache.outputs)[0].backward()
+            step.cached_loss(batch, cache.outputs)
             cache.backward(lambda surrogate: surrogate.backward(), model.no_sync)
 
 

@@ -25,16 +25,16 @@ from rebind.world import WorldSettings, read_world_settings, write_world
 FIRST_SEED = 11  # of the tuning; the recipes were chosen on smaller ones
 WORLD_SEED = 3
 PRETRAINING = "world-pretrain"
-# What the pre-trained model is tuned with if nothing else is asked for: recipes of the world by their short names, the
-# longest first, and on how many seeds if not on all. C2LIP's terms alone explain, they do not compete.
-OBJECTIVES: dict[str, int | None] = {
-    "c2lip": None,
-    "tripletclip": None,
-    "npc": 1,
-    "xac": 1,
-    "negclip": None,
-    "clip": None,
-    "siglip": None,
+# What the pre-trained model is tuned with: recipes of the world by their short names, the longest first; and whether it
+# is if nothing else is asked for. C2LIP's terms alone explain, they do not compete.
+OBJECTIVES = {
+    "c2lip": True,
+    "tripletclip": True,
+    "npc": False,
+    "xac": False,
+    "negclip": True,
+    "clip": True,
+    "siglip": True,
 }
 
 
@@ -50,7 +50,7 @@ class QuickstartSettings:
         pretrain_steps: of pre-training, likewise.
         scenes: for pre-training and for tuning, each.
         test_scenes: for the benchmark.
-        objectives: what to tune with, on all seeds; if None, everything in ``OBJECTIVES`` on as many as stand there.
+        objectives: what to tune with; if None, what ``OBJECTIVES`` says.
     """
 
     out: Path
@@ -63,8 +63,8 @@ class QuickstartSettings:
     objectives: tuple[str, ...] | None = None
 
     @property
-    def arms(self) -> list[tuple[str, int]]:
-        """What to tune with and on how many seeds, the longest first.
+    def arms(self) -> list[str]:
+        """What to tune with, the longest first.
 
         Raises:
             UserError: when there is no such recipe.
@@ -72,9 +72,8 @@ class QuickstartSettings:
         for name in self.objectives or ():
             if name not in OBJECTIVES:
                 raise UserError(f"the quick start knows no objective {name!r}; it knows {', '.join(OBJECTIVES)}")
-        if self.objectives is None:
-            return [(name, limit or self.seeds) for name, limit in OBJECTIVES.items()]
-        return [(name, self.seeds) for name in OBJECTIVES if name in self.objectives]
+        wanted = self.objectives or [name for name, by_default in OBJECTIVES.items() if by_default]
+        return [name for name in OBJECTIVES if name in wanted]
 
 
 def run_quickstart(settings: QuickstartSettings, console: Console) -> tuple[list[Path], Path]:
@@ -109,15 +108,15 @@ def _prepare(world: Path, settings: QuickstartSettings) -> None:
         annotate_concepts(world / "train")
 
 
-def _recipes(world: Path, settings: QuickstartSettings, arms: list[tuple[str, int]]) -> list[Recipe]:
+def _recipes(world: Path, settings: QuickstartSettings, arms: list[str]) -> list[Recipe]:
     """One pre-trained model, as a checkpoint that people start from is one; the seeds are those of the tuning."""
     base = settings.out / "runs" / "base"
     changes: dict[str, Any] = {"data": world / "pretrain", "out": base}
     if settings.pretrain_steps:
         changes["steps"] = settings.pretrain_steps
     recipes = [load_recipe(PRETRAINING, changes)]
-    for name, seeds in arms:
-        for seed in range(FIRST_SEED, FIRST_SEED + seeds):
+    for name in arms:
+        for seed in range(FIRST_SEED, FIRST_SEED + settings.seeds):
             run = settings.out / "runs" / f"{name}-seed{seed}"
             changes = {"data": world / "train", "out": run, "seed": seed, "model": str(base / "model")}
             if settings.steps:

@@ -76,8 +76,7 @@ def loss_and_gradients(encoder, model, step, batch):
         loss.backward()
     else:
         cache = GradientCache(model, inputs.chunks(step.chunks))
-        loss, terms = step.loss(batch, cache.outputs)
-        loss.backward()
+        terms = step.cached_loss(batch, cache.outputs)
         cache.backward(lambda surrogate: surrogate.backward(), getattr(model, "no_sync", nullcontext))
     found = {name: value.grad.clone() for name, value in encoder.named_parameters()}
     return sum_over_processes(terms.total.detach()), found

@@ -67,9 +67,14 @@ def encoder_inputs(encoder: DualEncoder, batch: Batch, needs: frozenset[str]) ->
         stacks["concepts"] = batch.concepts  # padded to the captions' length they would be other texts
     elif batch.concepts:
         texts.append(batch.concepts)
-    joined = {name: torch.cat([stack[name] for stack in images]) for name in batch.images}
     stacks["texts"] = concatenate_texts(texts, encoder.texts.pad_token_id) if texts else {}
-    return EncoderInputs(joined, stacks, "image_tokens" in needs)
+    return EncoderInputs(_stack_images(images), stacks, "image_tokens" in needs)
+
+
+def _stack_images(images: list[Inputs]) -> Inputs:
+    if len(images) < 2:  # pixels of a large batch are not to be copied
+        return images[0] if images else {}
+    return {name: torch.cat([stack[name] for stack in images]) for name in images[0]}
 
 
 def assemble(batch: Batch, outputs: dict[str, Tensor], reference: dict[str, Tensor] | None = None) -> Embeddings:

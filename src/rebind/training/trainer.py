@@ -30,7 +30,7 @@ from rebind.training.checkpoints import last_checkpoint
 from rebind.training.gradient_caching import GradientCache
 from rebind.training.metrics_file import MetricsFile
 from rebind.training.step import ContrastiveStep
-from rebind.types import Batch, UserError
+from rebind.types import Batch, LossTerms, UserError
 
 _TALLY = "broken_tally.json"
 
@@ -83,12 +83,13 @@ class ContrastiveTrainer(Trainer):
         batch, whole = self._prepare(inputs)
         with self.compute_loss_context_manager():
             cache = GradientCache(model, whole.chunks(self.step.chunks))
-            loss = self._loss(batch, cache.outputs) / self.current_gradient_accumulation_steps
-        loss.backward()
+        with self.accelerator.autocast():
+            terms = self.step.cached_loss(batch, cache.outputs, 1 / self.current_gradient_accumulation_steps)
+        self._record(terms, cache.outputs)
         without_reduction = nullcontext if self.is_fsdp_enabled else functools.partial(self.accelerator.no_sync, model)
         with self.compute_loss_context_manager():
             cache.backward(self.accelerator.backward, without_reduction)
-        return loss.detach()
+        return cache.outputs["logit_scale"].new_zeros(()) if terms is None else terms.total
 
     def compute_loss(
         self, model: nn.Module, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
@@ -99,7 +100,11 @@ class ContrastiveTrainer(Trainer):
             UserError: when the loss is not finite, or too many samples are broken.
         """
         batch, whole = self._prepare(inputs)
-        return self._loss(batch, model(whole.images, whole.texts, whole.with_tokens))
+        outputs = model(whole.images, whole.texts, whole.with_tokens)
+        with self.accelerator.autocast():  # for the reference model; objectives compute in float32 all the same
+            loss, terms = self.step.loss(batch, outputs)
+        self._record(terms, outputs)
+        return loss
 
     def _prepare(self, inputs: dict[str, Any]) -> tuple[Batch, EncoderInputs]:
         batch: Batch = inputs["batch"]
@@ -109,17 +114,15 @@ class ContrastiveTrainer(Trainer):
         self._images_since_log += len(batch.keys)
         return batch, encoder_inputs(self.encoder, batch, self.step.objective.needs)
 
-    def _loss(self, batch: Batch, outputs: dict[str, Tensor]) -> Tensor:
-        with self.accelerator.autocast():  # for the reference model; objectives compute in float32 all the same
-            loss, terms = self.step.loss(batch, outputs)
+    def _record(self, terms: LossTerms | None, outputs: dict[str, Tensor]) -> None:
+        """Keep what the log will say of this batch."""
         self._scalars = {name: outputs[name].detach() for name in ("logit_scale", "logit_bias")}
         if terms is None:
-            return loss
+            return
         if not torch.isfinite(terms.total):
             raise self._not_finite(f"the loss is {terms.total.item()}", self.state.global_step + 1)
         for name, part in {"loss": terms.total, **terms.parts}.items():
             self._sums[name] += part.detach() / self.current_gradient_accumulation_steps
-        return loss
 
     def _not_finite(self, what: str, step: int) -> UserError:
         good = last_checkpoint(self.checkpoints)
