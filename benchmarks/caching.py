@@ -1,8 +1,8 @@
 """Gradient caching against the dense step: its price in time at equal batch, and the memory that it needs.
 
 ``python -m benchmarks caching`` prints the rows. A second forward pass makes the price 4/3 by FLOPs. Memory is what a
-step adds at its peak to model and inputs: gradients, AdamW's moments, activations, and what the objective itself holds,
-the (B, B) and (B, U) matrices of the global batch, which no micro-batch makes smaller. On the CPU each is measured in a
+step adds at its peak to model and inputs: gradients, AdamW's moments, activations, the embeddings and image tokens of
+the whole batch with their gradients, and the objective's matrices of a slice of rows. On the CPU each is measured in a
 process of its own, on Linux only.
 """
 

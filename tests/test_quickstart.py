@@ -64,7 +64,7 @@ def test_a_killed_quick_start_ends_its_workers_and_goes_on_to_the_report(tmp_pat
     killed.communicate(timeout=30)  # returns when the workers, who share the pipe, are gone, too
     weights = (base / "model.safetensors").read_bytes()
 
-    again = start(out)
+    again = start(out, "--objectives", ",".join(ARMS))
     printed = again.communicate(timeout=300)[0]
     assert again.returncode == 0, printed
     assert (base / "model.safetensors").read_bytes() == weights
