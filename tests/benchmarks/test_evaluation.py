@@ -40,7 +40,8 @@ def test_examples_are_rows_that_a_report_can_draw_without_the_model(encoder, wor
     encoder.save(tmp_path / "model")
     evaluate_model(tmp_path / "model", [build_benchmark("world", data=world)], tmp_path / "out")
     examples = json.loads((tmp_path / "out/examples.json").read_text())
-    assert len(examples) == EXAMPLES
+    items = list(foil_items([build_benchmark("world", data=world)]))
+    assert len(examples) == min(EXAMPLES, len(items))
     assert [example["category"] for example in examples[:3]] == ["swap_att", "replace_obj", "held_out"]
     for example in examples:
         Image.open(example["image"]).verify()
@@ -79,7 +80,9 @@ def test_a_broken_example_is_replaced_by_another(encoder, world, tmp_path):
     (world / "test/held_out/images/0.png").write_bytes(b"")
     evaluate_model(tmp_path / "model", [build_benchmark("world", data=world)], tmp_path / "out")
     examples = json.loads((tmp_path / "out/examples.json").read_text())
-    assert len(examples) == EXAMPLES
+    items = [str(item.image) for item in foil_items([build_benchmark("world", data=world)])]
+    whole = [image for image in items if not image.endswith("held_out/images/0.png")]
+    assert len(examples) == min(EXAMPLES, len(whole)) > len({example["category"] for example in examples})
     assert "held_out/images" not in "".join(example["image"] for example in examples)
     results = json.loads((tmp_path / "out/results.json").read_text())
     assert [each["image"] for each in results["broken_images"]] == [str(world / "test/held_out/images/0.png")]

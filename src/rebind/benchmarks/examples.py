@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from rebind.models import DualEncoder
 
-EXAMPLES = 24  # three of each kind of the world
+EXAMPLES = 40  # five of each kind of the world
 
 
 def foil_items(benchmarks: Sequence[Benchmark]) -> Iterator[FoilItem]:
