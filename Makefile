@@ -18,6 +18,7 @@ quickstart: $(VENV)/.installed
 
 test: lint types
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 -m slow
 
 bench: $(VENV)/.installed
 	$(BIN)/python -m benchmarks --json benchmarks.json

@@ -116,7 +116,7 @@ def test_concepts_that_were_never_written(rebind, photos, tmp_path):
 
 
 SETTINGS = {
-    "unknown objective": (("--objective", "c3lip"), "unknown objective 'c3lip'; known are c2lip, clip, siglip"),
+    "unknown objective": (("--objective", "c3lip"), "unknown objective 'c3lip'; known are c2lip, clip, distillation"),
     "unknown setting": (("--learning-rat", "1"), "there is no setting learning_rat; known are model"),
     "wrong value": (("--batch-size", "many"), "batch_size: input should be a valid integer"),
     "no value": (("--cache-images", "--seed", "1"), "the setting --cache-images has no value"),
