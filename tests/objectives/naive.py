@@ -170,8 +170,8 @@ def distillation(e: Embeddings, match: str = "similarities") -> Tensor:
         if match == "embeddings":
             total = total + (1 - v[i] @ v0[i]) / 2 + (1 - t[i] @ t0[i]) / 2
             continue
-        for now, before in (((v[i], t), (v0[i], t0)), ((t[i], v), (t0[i], v0))):
-            ours, theirs = softmax(e.logit_scale, *now), softmax(e.reference_logit_scale, *before)
+        for tuned, frozen in (((v[i], t), (v0[i], t0)), ((t[i], v), (t0[i], v0))):
+            ours, theirs = softmax(e.logit_scale, *tuned), softmax(e.reference_logit_scale, *frozen)
             total = total + sum(p0 * (torch.log(p0) - torch.log(p)) for p, p0 in zip(ours, theirs, strict=True)) / 2
     return total / len(v)
 

@@ -59,7 +59,7 @@ def test_numerical_gradients(scale, masked, form):
     assert torch.autograd.gradcheck(cosines, [tokens, concepts])
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     seed=st.integers(0, 10_000),
     images=st.integers(1, 4),

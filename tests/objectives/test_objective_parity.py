@@ -37,7 +37,7 @@ def test_value_and_every_gradient_are_those_of_the_equations(name, given_setting
     assert_gradients_close(gradients(loss, ours), gradients(expected, theirs), relative=0, absolute=1e-10)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     seed=st.integers(0, 10_000),
     images=st.lists(st.tuples(st.integers(1, 6), st.integers(0, 3)), min_size=1, max_size=4),
@@ -103,7 +103,7 @@ def test_large_logits_stay_finite(name, given_settings, scale):
     assert all(gradient.isfinite().all() for gradient in gradients(loss, e).values())
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     seed=st.integers(0, 10_000),
     counts=st.lists(st.integers(1, 8), min_size=1, max_size=6),

@@ -46,7 +46,7 @@ def test_shares_sum_to_the_whole(name, given_settings, bounds):
     assert_shares_sum_to_the_whole(build_objective(name, **given_settings), leaves(make_embeddings()), bounds)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     seed=st.integers(0, 10_000),
     images=st.lists(st.tuples(st.integers(1, 8), st.integers(0, 3)), min_size=1, max_size=7),

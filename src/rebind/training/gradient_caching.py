@@ -1,8 +1,9 @@
-"""Any batch size on the memory of a micro-batch: gradient caching (Gao et al., arXiv 2101.06983), for every objective.
+"""Large batches on little memory: gradient caching (Gao et al., arXiv 2101.06983), for every objective.
 
 The batch is encoded in chunks without a graph; one loss is taken on all embeddings and differentiated with respect to
 them; then every chunk is encoded again, with a graph, and receives its rows of that gradient. Both passes draw the same
-random numbers, so dropout drops the same. The price is a second forward pass.
+random numbers, so dropout drops the same. The price is a second forward pass; what stays is one float for each element
+of the embeddings and image tokens, and one for its gradient.
 """
 
 from __future__ import annotations
