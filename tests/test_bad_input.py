@@ -112,7 +112,7 @@ def test_training_on_less_than_a_batch(rebind, photos, tmp_path):
 
 def test_concepts_that_were_never_written(rebind, photos, tmp_path):
     sentence = rebind.refuses(*train(photos, tmp_path / "run", objective="c2lip"))
-    assert sentence.endswith(f"concepts.jsonl does not exist; write it with `rebind concepts {photos}`")
+    assert sentence.endswith(f"annotations/concepts does not exist; write it with `rebind concepts {photos}`")
 
 
 SETTINGS = {

@@ -19,7 +19,7 @@ from rebind.training.metrics_file import read_metrics
 PROMISE = {
     "quickstart": "out seeds jobs steps pretrain-steps scenes test-scenes",
     "world": "out train test pretrain seed picture-size format",
-    "concepts": "DATA captions out backend",
+    "concepts extract": "DATA captions out backend",
     "train": "RECIPE settings",
     "eval": "MODEL benchmark data annotations images out label list",
     "report": "RUNS out title",
@@ -35,12 +35,13 @@ def rebind(monkeypatch, capfd):
 
 def test_the_options_are_a_promise():
     """People's scripts hold these words: add some, but take none away."""
-    commands = typer.main.get_command(app).commands
     for name, words in PROMISE.items():
-        options = {word.lstrip("-") for option in commands[name].params for word in option.opts}
-        arguments = {option.name.upper() for option in commands[name].params if option.param_type_name == "argument"}
+        command = typer.main.get_command(app)
+        for word in name.split():
+            command = command.commands[word]
+        options = {word.lstrip("-") for option in command.params for word in option.opts}
+        arguments = {option.name.upper() for option in command.params if option.param_type_name == "argument"}
         assert set(words.split()) <= options | arguments, name
-    assert set(commands) >= set(PROMISE)
 
 
 def test_help_does_not_load_torch():

@@ -29,13 +29,17 @@ LAYERS = {
     "objectives": BOTTOM,
     "models": BOTTOM,
     "data": BOTTOM,
-    "concepts": BOTTOM,
-    "negatives": BOTTOM,
+    "engine": {"types", "storage"},
+    "llm": {"types", "storage"},
+    "concepts": BOTTOM | {"engine", "llm"},
+    "negatives": BOTTOM | {"engine", "llm", "concepts"},  # what is edited is what was read in the caption
     "world": BOTTOM | {"data"},
     "benchmarks": BOTTOM | {"data", "models", "concepts"},
     "training": BOTTOM | {"data", "models", "objectives", "distributed"},
     "distributed": {"types"},
-    "annotate": BOTTOM | {"data", "concepts", "models", "negatives"},
+    "inspection": BOTTOM | {"data"},
+    "foils": BOTTOM | {"data", "negatives"},
+    "annotate": BOTTOM | {"engine", "data", "concepts", "models", "negatives", "world"},
     "evaluate": BOTTOM | {"benchmarks", "models", "training"},
     "reports": BOTTOM,
     "quickstart": EVERYTHING - {"cli", "__main__"},
@@ -50,7 +54,15 @@ COMMANDS = {
         "--objectives",
     ],
     "world": ["--out", "--train", "--test", "--pretrain", "--seed", "--picture-size", "--format", "--negatives"],
-    "concepts": ["[data]", "--captions", "--out", "--backend"],
+    "concepts": [],
+    "concepts extract": [
+        *["[data]", "--captions", "--out", "--backend", "--engine", "--jobs", "--address"]
+    ],
+    "concepts evaluate": ["gold", "--captions", "--backend"],
+    "data": [],
+    "data inspect": ["source", "--out", "--limit", "--pictures", "--decode"],
+    "data pack": ["source", "--out", "--samples-per-shard", "--max-side", "--without-annotations"],
+    "negatives": ["[data]", "--captions", "--out", "--backend", "--engine", "--jobs", "--address"],
     "neighbours": ["data", "--model", "--count", "--by"],
     "train": ["[recipe]", "--settings"],
     "eval": ["[model]", "--benchmark", "--data", "--annotations", "--images", "--out", "--label", "--list"],
@@ -203,7 +215,7 @@ except SystemExit as end:
 """
 
 
-@pytest.mark.parametrize("words", [("--help",), *((command, "--help") for command in COMMANDS)], ids=" ".join)
+@pytest.mark.parametrize("words", [("--help",), *((*command.split(), "--help") for command in COMMANDS)], ids=" ".join)
 def test_help_answers_before_anything_heavy_is_imported(words):
     assert modules_loaded_by(RUN_CLI.format(words=", ".join(map(repr, words)))) == set()
 
@@ -216,18 +228,25 @@ def test_rooms_answer_without_torch(room):
     assert not modules_loaded_by(f"import rebind.{room}") & {"torch", "transformers", "torchvision"}
 
 
+def commands(group=None, prefix=""):
+    """Every command by the words that call it, those of groups included."""
+    group = group or typer.main.get_command(app)
+    for name, command in group.commands.items():
+        yield f"{prefix}{name}", command
+        if hasattr(command, "commands"):
+            yield from commands(command, f"{prefix}{name} ")
+
+
 def test_the_command_line_keeps_its_promise():
     def spelled(parameter):
         if parameter.param_type_name == "argument":
             return parameter.name if parameter.required else f"[{parameter.name}]"
         return max(parameter.opts, key=len)
 
-    commands = typer.main.get_command(app).commands
-    found = {name: [spelled(each) for each in command.params] for name, command in commands.items()}
-    assert found == COMMANDS
+    assert {name: [spelled(each) for each in command.params] for name, command in commands()} == COMMANDS
 
 
 def test_every_option_says_what_it_is_for():
-    for name, command in typer.main.get_command(app).commands.items():
+    for name, command in commands():
         assert command.help, name
         assert [each.name for each in command.params if not each.help] == []

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from rebind.annotate import annotate_concepts
+from rebind.engine import Workforce
 from rebind.reports import write_report
 from rebind.training import Recipe, load_recipe
 from rebind.training.metrics_file import read_metrics
@@ -104,8 +105,7 @@ def _prepare(world: Path, settings: QuickstartSettings) -> None:
         write_world(world, wanted)
     elif read_world_settings(world) != wanted:
         raise UserError(f"{world} is a world of other settings; choose another --out or remove it")
-    if not (world / "train" / "annotations" / "concepts.jsonl").is_file():
-        annotate_concepts(world / "train")
+    annotate_concepts(world / "train", workforce=Workforce(jobs=settings.jobs))
 
 
 def _recipes(world: Path, settings: QuickstartSettings, arms: list[str]) -> list[Recipe]:

@@ -74,3 +74,24 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write ``value`` to ``path`` atomically as indented JSON."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+@contextmanager
+def only_writer(folder: Path) -> Iterator[None]:
+    """Make ``folder`` and keep other processes from writing to it until the block ends, however it ends.
+
+    Raises:
+        UserError: when another process is at it, or the folder cannot be made.
+    """
+    import fcntl
+
+    with disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    lock = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise UserError(f"another process is writing to {folder}; wait for it to end") from None
+    finally:
+        os.close(lock)

@@ -1,12 +1,13 @@
 import pickle
 import subprocess
 import sys
+from importlib.metadata import version
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rebind.concepts import build_extractor, extract_concepts
+from rebind.concepts import build_extractor
 from rebind.types import UserError
 
 EXTRACT = build_extractor()
@@ -32,19 +33,29 @@ def test_a_very_long_text_is_read_to_its_end():
 
 
 def test_extractor_knows_how_it_was_built():
-    assert (EXTRACT.backend, EXTRACT.settings) == ("textblob", {"keep_numbers": True})
-    assert build_extractor("textblob", keep_numbers=False).settings == {"keep_numbers": False}
+    defaults = {
+        "keep_determiners": False,
+        "keep_numbers": True,
+        "relations": False,
+        "stop_concepts": [],
+        "max_per_image": None,
+    }
+    assert (EXTRACT.name, EXTRACT.settings) == ("textblob", defaults)
+    assert build_extractor("textblob", keep_numbers=False).settings == {**defaults, "keep_numbers": False}
+    assert EXTRACT.version == version("textblob")
 
 
 def test_extractor_can_be_sent_to_another_process():
     assert pickle.loads(pickle.dumps(EXTRACT))("a big cat") == ["big cat"]
 
 
-def test_captions_are_read_one_by_one():
-    concepts = extract_concepts(iter(["a cat", "two hats", " "]), EXTRACT)
-    assert [next(concepts), next(concepts)] == [["cat"], ["two hats"]]
-    with pytest.raises(UserError):
-        next(concepts)
+def test_many_captions_are_read_like_each_alone():
+    captions = ["a cat", " two hats\n", "Is it so?", "a cat"]
+    assert EXTRACT.read_many(iter(captions)) == [["cat"], ["two hats"], ["Is it so?"], ["cat"]]
+    assert EXTRACT.find_many(captions) == [["cat"], ["two hats"], [], ["cat"]]
+    assert EXTRACT.read_many([]) == []
+    with pytest.raises(UserError, match="blank"):
+        EXTRACT.read_many(["a cat", " "])
 
 
 @pytest.mark.parametrize(
@@ -52,7 +63,11 @@ def test_captions_are_read_one_by_one():
     [
         ("nltk", {}, "unknown concept backend 'nltk'.*textblob"),
         ("textblob", {"numbers": True}, "unknown setting 'numbers'.*keep_numbers"),
-        ("textblob", {"keep_numbers": "no"}, "'keep_numbers'.*'no'.*must be a bool"),
+        ("llm", {}, "'llm' needs the setting 'model'"),
+        ("llm", {"model": 7}, "'model'.*7.*must be a str"),
+        ("llm", {"model": "m", "seed": True}, "'seed'.*True.*must be a int"),
+        ("llm", {"model": "m", "relations": True}, "'llm' finds no relations"),
+        ("spacy", {"pipeline": 7}, "'pipeline'.*7.*must be a str"),
     ],
 )
 def test_unknown_names_are_answered_with_the_known_ones(backend, settings, message):

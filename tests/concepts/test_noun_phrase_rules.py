@@ -89,9 +89,5 @@ def test_caption_yields_its_concepts(caption, concepts):
     assert build_extractor()(caption) == concepts.split(" | ")
 
 
-def test_numbers_can_be_left_out():
-    assert build_extractor(keep_numbers=False)("Two dogs and 3 small cats") == ["dogs", "small cats"]
-
-
 def test_caption_without_noun_phrase_is_its_own_concept():
     assert build_extractor()("  Is it still there? ") == ["Is it still there?"]

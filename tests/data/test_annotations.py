@@ -4,13 +4,8 @@ import pickle
 import pytest
 
 from rebind.data import open_source
-from rebind.data.annotations import (
-    read_annotation,
-    with_concepts,
-    with_negatives,
-    with_rewrites,
-    write_annotation,
-)
+from rebind.data.annotation_files import read_annotation, write_annotation
+from rebind.data.annotations import with_concepts, with_negatives, with_rewrites
 from rebind.data.broken import BrokenImageError
 from rebind.data.writing import write_folder_source, write_shards
 from rebind.types import Negative, UserError
@@ -78,9 +73,9 @@ def test_a_failed_rewrite_leaves_the_old_annotation(source):
 @pytest.mark.parametrize(
     ("join", "message"),
     [
-        (with_concepts, r"concepts\.jsonl does not exist; write it with `rebind concepts .*photos`"),
-        (with_negatives, r'negatives\.jsonl does not exist; put a line \{"key": \.\.\., "negatives": \[\{"caption"'),
-        (with_rewrites, r'rewrites\.jsonl does not exist; put a line \{"key": \.\.\., "rewrites": \["'),
+        (with_concepts, r"annotations/concepts does not exist; write it with `rebind concepts .*photos`"),
+        (with_negatives, r"negatives does not exist; write it with `rebind negatives .*photos`"),
+        (with_rewrites, r'rewrites does not exist; put a line \{"key": \.\.\., "rewrites": \["'),
     ],
 )
 def test_a_missing_annotation_says_how_to_come_by_it(source, join, message):
@@ -229,7 +224,7 @@ def test_a_bad_annotation_is_named(source, line, message):
         ([{"caption": "x", "family": 3}], "key 'a': `family` must be a text, not int"),
         ([{"caption": "x", "image": "a_0"}, {"caption": "x", "image": "a_9"}], "the `image` 'a_9' is no key of"),
         ([{"caption": "x", "image": ["a_0"]}], "the `image` ['a_0'] is no key of"),
-        ([{"caption": "x"}], "negatives.jsonl has a picture; name the pictures"),
+        ([{"caption": "x"}], "negatives.jsonl has a picture; make them with `rebind pictures"),
     ],
 )
 def test_bad_negatives_are_named(source, value, message):
@@ -243,7 +238,7 @@ def test_bad_negatives_are_named(source, value, message):
 
 def test_negatives_that_do_not_fit_the_source(source):
     write_annotation(source, "negatives", NEGATIVES, {})
-    with pytest.raises(UserError, match=r"negative_images does not exist"):
+    with pytest.raises(UserError, match=r"the `image` '.*' is no key of .*negative_images"):
         with_negatives(source, with_images=True)
     with pytest.raises(
         UserError, match="has no negatives of the family 'swap'; its families are: replace_att, swap_obj"

@@ -8,7 +8,8 @@ from accelerate.data_loader import prepare_data_loader
 from torch.utils.data import DataLoader
 
 from rebind.data import open_source
-from rebind.data.annotations import with_negatives, write_annotation
+from rebind.data.annotation_files import write_annotation
+from rebind.data.annotations import with_negatives
 from rebind.data.broken import BrokenNegative
 from rebind.data.dataset import CaptionedImages, EpochShuffle, ReadySample, draw_caption, draw_some
 from rebind.data.writing import write_folder_source

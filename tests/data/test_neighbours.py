@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from rebind.data import open_source
-from rebind.data.annotations import write_annotation
+from rebind.data.annotation_files import write_annotation
 from rebind.data.dataset import EpochShuffle
 from rebind.data.neighbours import NeighbourShuffle, read_neighbours
 from rebind.types import UserError

@@ -59,3 +59,22 @@ def test_what_has_no_direction_has_no_neighbours(bad):
     embeddings[1] = bad
     with pytest.raises(ValueError, match="zero or not finite"):
         nearest(embeddings, 1)
+
+
+@pytest.mark.parametrize("chunk", [3, 100])
+def test_duplicates_and_members_of_a_group_are_left_out(chunk):
+    rng = np.random.default_rng(1)
+    embeddings = rng.normal(size=(40, 3)).astype(np.float32)
+    groups = rng.integers(6, size=40)
+    order, cosine = naive(embeddings, 39)
+    found = nearest(embeddings, 5, chunk, duplicates_above=0.9, groups=groups)
+    for row in range(40):
+        kept = [
+            other
+            for other, value in zip(order[row].tolist(), cosine[row].tolist(), strict=True)
+            if value <= 0.9 and groups[other] != groups[row]
+        ]
+        assert found[row].tolist() == (kept + [-1] * 5)[:5]
+    some = np.array([31, 2, 7])
+    asked = nearest(embeddings, 5, chunk, duplicates_above=0.9, groups=groups, rows=some)
+    assert np.array_equal(asked, found[some])

@@ -20,24 +20,20 @@ from rebind.concepts.reader import (
 _INSIDE = frozenset((ADVERB, MODIFIER, NUMBER, NOUN, POSSESSIVE))
 
 
-def concepts_of(words: list[str], classes: list[str], keep_numbers: bool = True) -> list[str]:
-    """The concepts of one caption in order of appearance, without duplicates; empty if it names nothing.
+def phrases_of(words: list[str], classes: list[str]) -> list[tuple[int, int]]:
+    """The base noun phrases of one caption that name something, in order of appearance.
 
     Args:
         words: the caption's lower-cased words.
         classes: their classes, see `rebind.concepts.word_classes`.
-        keep_numbers: whether a number stays in its phrase ("two dogs").
+
+    Returns:
+        Half-open ranges of words, without determiners.
     """
-    concepts: dict[str, None] = {}
-    for start, end in _phrases(words, classes):
-        if _names_nothing(words, classes, start, end):
-            continue
-        kept = [place for place in range(start, end) if keep_numbers or classes[place] != NUMBER]
-        concepts[_join([words[place] for place in kept])] = None
-    return list(concepts)
+    return [span for span in base_phrases(words, classes) if not names_nothing(words, classes, *span)]
 
 
-def _phrases(words: list[str], classes: list[str]) -> Iterator[tuple[int, int]]:
+def base_phrases(words: list[str], classes: list[str]) -> Iterator[tuple[int, int]]:
     """Half-open ranges of words, each a base noun phrase without its determiner."""
     start, head = 0, None
     for place, kind in enumerate(classes):
@@ -81,7 +77,8 @@ def _continues(words: list[str], classes: list[str], place: int) -> bool:
     return word in gerunds.COMPOUNDS
 
 
-def _names_nothing(words: list[str], classes: list[str], start: int, end: int) -> bool:
+def names_nothing(words: list[str], classes: list[str], start: int, end: int) -> bool:
+    """Whether a noun phrase only says where or how much: "top" of "top of a cage", "a group" of "a group of goats"."""
     head = words[end - 1]
     if NOUN in classes[start : end - 1]:
         return False
@@ -94,6 +91,10 @@ def _names_nothing(words: list[str], classes: list[str], start: int, end: int) -
     return bare and head in known.LOCATIONS
 
 
-def _join(words: list[str]) -> str:
+def written(words: list[str]) -> str:
+    """A phrase as it is written: spaces between the words, but not before "'s" and commas."""
     phrase = " ".join(words)
     return phrase.replace(" 's", "'s").replace(" ’s", "’s").replace("s ' ", "s' ").replace(" ,", ",")
+
+
+_phrases = base_phrases

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from rebind.types import BrokenSample, UserError
@@ -20,6 +21,11 @@ class BrokenImageError(Exception):
 
 class BrokenNegative(BrokenSample):
     """The picture of a hard negative that cannot be read; its sample is whole, and its caption stays a negative."""
+
+
+def kind_of(reason: str) -> str:
+    """A reason without the paths and numbers that differ from sample to sample, to count by."""
+    return re.sub(r"\S*/\S+|\d+", "…", reason)
 
 
 class BrokenTally:

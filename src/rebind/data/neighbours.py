@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rebind.data.annotations import match_annotation
+from rebind.data.annotation_files import match_annotation
 from rebind.data.dataset import EpochShuffle
 from rebind.data.source import Source
 
@@ -72,16 +72,16 @@ def read_neighbours(source: Source) -> np.ndarray:
     rows = {key: row for row, key in enumerate(source.keys)}
     neighbours = np.full((len(source), 0), -1, dtype=np.int32)
 
-    def read(value: Any) -> list[int]:
+    def read(key: str, value: Any) -> list[int]:
         if not isinstance(value, list):
             raise ValueError(f"`neighbours` must be a list of keys, not {type(value).__name__}")
-        for key in value:
-            if not isinstance(key, str) or key not in rows:
+        for other in value:
+            if not isinstance(other, str) or other not in rows:
                 raise ValueError(
-                    f"the neighbour {key!r} is no key of {source.path}; "
+                    f"the neighbour {other!r} is no key of {source.path}; "
                     f"write the file anew with `rebind neighbours {source.path} --model MODEL`"
                 )
-        return [rows[key] for key in value]
+        return [rows[other] for other in value]
 
     for row, found in match_annotation(source, "neighbours", rows, read):
         others = [other for other in found if other != row]

@@ -15,18 +15,20 @@ from rebind.types import UserError
 
 CAPTION_FILES = tuple(f"{stem}{suffix}" for stem in ("captions", "metadata") for suffix in READERS)
 ANNOTATIONS = "annotations"  # the folder beside a source that holds what was found out about it
-EXPECTED = "captions.jsonl|csv|parquet, metadata.jsonl|csv|parquet, or WebDataset .tar shards"
+SOURCE_FILES = (".yaml", ".yml")
+EXPECTED = "captions.jsonl|csv|tsv|parquet, metadata.jsonl|csv|tsv|parquet, or WebDataset .tar shards"
 
 
 def open_source(path: str | Path) -> Source:
     """Open captioned images, whatever they are kept in.
 
     Args:
-        path: a folder with one captions file (``captions`` or ``metadata``, ``.jsonl|.csv|.parquet``) or with tar
-            shards; such a file or shard itself; or a pattern of shards: ``train-{000..015}.tar``, ``train-*.tar``.
+        path: a folder with one captions file (``captions`` or ``metadata``, ``.jsonl|.csv|.tsv|.parquet``) or with tar
+            shards; such a file or shard itself; a pattern of shards: ``train-{000..015}.tar``, ``train-*.tar``; or a
+            source file, ``.yaml``, that describes another kind of source.
 
     Returns:
-        The source. No image is touched, and torch is not imported.
+        The source. No image is touched.
 
     Raises:
         UserError: naming what is missing or wrong, with its file, row and field.
@@ -68,6 +70,10 @@ def _open_file(path: Path) -> Source:
     annotations = path.parent / ANNOTATIONS
     if path.name not in CAPTION_FILES:
         annotations /= path.stem
+    if path.suffix in SOURCE_FILES:
+        from rebind.data.source_files import open_source_file  # brings libraries that most sources do without
+
+        return open_source_file(path, annotations)
     if path.suffix == ".tar":
         return ShardSource([path], path, path.parent, annotations)
     if path.suffix in READERS:

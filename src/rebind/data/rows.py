@@ -1,10 +1,10 @@
-"""Rows of JSON Lines, CSV and Parquet files, each with its place in the file for error messages."""
+"""Rows of JSON Lines, CSV, TSV and Parquet files, each with its place in the file for error messages."""
 
 from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +19,40 @@ def place(file: Path, number: int) -> str:
     return f"{file}, {'row' if file.suffix == '.parquet' else 'line'} {number}"
 
 
-def read_rows(file: Path) -> Iterator[tuple[int, Row]]:
-    """Yield (number, row) for each row of a ``.jsonl``, ``.csv`` or ``.parquet`` file.
+def read_rows(file: Path, columns: Sequence[str] = COLUMNS) -> Iterator[tuple[int, Row]]:
+    """Yield (number, row) for each row of a ``.jsonl``, ``.csv``, ``.tsv`` or ``.parquet`` file.
+
+    Of a Parquet file, only ``columns`` are read.
 
     Raises:
         UserError: naming the line that cannot be read.
     """
+    if file.suffix not in READERS:
+        raise UserError(f"{file} is no table; give a file that ends in {', '.join(READERS)}")
     try:
-        yield from READERS[file.suffix](file)
+        yield from READERS[file.suffix](file, columns)
     except UnicodeDecodeError as error:
         raise UserError(f"{file} is not UTF-8 text ({error.reason}); save it as UTF-8") from error
 
 
-def _read_jsonl(file: Path) -> Iterator[tuple[int, Row]]:
+def column_names(file: Path) -> list[str]:
+    """The names of a file's columns: the header, or the fields of the first row.
+
+    Raises:
+        UserError: when they cannot be read.
+    """
+    if file.suffix == ".parquet":
+        import pyarrow
+        from pyarrow import parquet
+
+        try:
+            return list(parquet.read_schema(file).names)
+        except pyarrow.ArrowException as error:
+            raise UserError(f"{file} is not a readable Parquet file ({str(error).splitlines()[0]})") from error
+    return next((list(row) for _, row in read_rows(file)), [])
+
+
+def _read_jsonl(file: Path, columns: Sequence[str]) -> Iterator[tuple[int, Row]]:
     with file.open(encoding="utf-8-sig") as lines:
         for number, line in enumerate(lines, start=1):
             if not line.strip():
@@ -45,9 +66,9 @@ def _read_jsonl(file: Path) -> Iterator[tuple[int, Row]]:
             yield number, row
 
 
-def _read_csv(file: Path) -> Iterator[tuple[int, Row]]:
+def _read_csv(file: Path, columns: Sequence[str]) -> Iterator[tuple[int, Row]]:
     with file.open(encoding="utf-8-sig", newline="") as lines:
-        reader = csv.DictReader(lines, strict=True)
+        reader = csv.DictReader(lines, strict=True, delimiter="\t" if file.suffix == ".tsv" else ",")
         try:
             for row in reader:
                 if None in row:
@@ -64,21 +85,22 @@ def _read_csv(file: Path) -> Iterator[tuple[int, Row]]:
             raise UserError(f"{place(file, reader.line_num)}: `captions` must be a JSON list of texts") from None
 
 
-def _read_parquet(file: Path) -> Iterator[tuple[int, Row]]:
+def _read_parquet(file: Path, columns: Sequence[str]) -> Iterator[tuple[int, Row]]:
     import pyarrow
     from pyarrow import parquet
 
     try:
         with parquet.ParquetFile(file) as table:
-            columns = [name for name in COLUMNS if name in table.schema_arrow.names]
-            rows = (row for batch in table.iter_batches(columns=columns) for row in batch.to_pylist())
+            found = [name for name in columns if name in table.schema_arrow.names]
+            rows = (row for batch in table.iter_batches(columns=found) for row in batch.to_pylist())
             yield from enumerate(rows, start=1)
     except pyarrow.ArrowException as error:
         raise UserError(f"{file} is not a readable Parquet file ({str(error).splitlines()[0]})") from error
 
 
-READERS: dict[str, Callable[[Path], Iterator[tuple[int, Row]]]] = {
+READERS: dict[str, Callable[[Path, Sequence[str]], Iterator[tuple[int, Row]]]] = {
     ".jsonl": _read_jsonl,
     ".csv": _read_csv,
+    ".tsv": _read_csv,
     ".parquet": _read_parquet,
 }

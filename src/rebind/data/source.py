@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rebind.types import BrokenSample, Negative, Sample
@@ -29,6 +30,11 @@ class Source(ABC):
         annotations: folder of its annotation files; within ``root``.
         keys: unique names of the samples, in order.
         broken: samples that lack an image or a caption altogether; they are not among ``keys``.
+        skipped: reason -> how many samples whoever made the source left out, e.g. for a failed download. They are
+            nothing to worry about, and not among ``keys`` or ``broken``.
+        notes: what was guessed in opening, a sentence each.
+        has_concepts: whether the source has concepts of its own, without any annotation.
+        has_negatives: whether it has hard negatives of its own.
     """
 
     path: Path
@@ -36,6 +42,10 @@ class Source(ABC):
     annotations: Path
     keys: Sequence[str]
     broken: tuple[BrokenSample, ...] = ()
+    skipped: Mapping[str, int] = MappingProxyType({})
+    notes: tuple[str, ...] = ()
+    has_concepts: bool = False
+    has_negatives: bool = False
 
     @property
     def name(self) -> str:
@@ -55,11 +65,11 @@ class Source(ABC):
         """
 
     def concepts(self, index: int) -> tuple[str, ...]:
-        """Concepts of a sample; empty until :func:`rebind.data.annotations.with_concepts` joins them."""
+        """Concepts of a sample; those of the source itself, until others are joined by ``with_concepts``."""
         return ()
 
     def negatives(self, index: int, with_images: bool = True) -> tuple[Negative, ...]:
-        """Hard negatives of a sample; none until :func:`rebind.data.annotations.with_negatives` joins them.
+        """Hard negatives of a sample; those of the source itself, until others are joined by ``with_negatives``.
 
         Raises:
             BrokenImageError: when a picture of one cannot be had. Without images, none is looked for.
@@ -73,6 +83,10 @@ class Source(ABC):
             BrokenImageError: when it cannot be had.
         """
         return self.negatives(index)[number].image
+
+    def urls(self) -> Iterator[str | None]:
+        """Where each image was downloaded from, in the order of ``keys``; None where nobody said."""
+        return iter([None] * len(self))
 
     def __len__(self) -> int:
         return len(self.keys)

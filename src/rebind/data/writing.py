@@ -6,7 +6,7 @@ import io
 import json
 import re
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import chain, islice
 from pathlib import Path
@@ -45,12 +45,28 @@ def write_shards(out: Path, samples: Iterable[CaptionedBytes], samples_per_shard
     rest = iter(samples)
     with _new_folder(out) as folder:
         for number, first in enumerate(rest):
-            with tarfile.open(folder / f"shard-{number:05d}.tar", "w", format=tarfile.USTAR_FORMAT) as shard:
+            with open_shard(folder / shard_name(number)) as add:
                 for key, image, caption in chain([first], islice(rest, samples_per_shard - 1)):
-                    for extension, data in ((_extension(image), image), ("txt", caption.encode())):
-                        member = tarfile.TarInfo(f"{_stem(key)}.{extension}")
-                        member.size = len(data)
-                        shard.addfile(member, io.BytesIO(data))
+                    add(f"{_stem(key)}.{_extension(image)}", image)
+                    add(f"{_stem(key)}.txt", caption.encode())
+
+
+def shard_name(number: int) -> str:
+    """``shard-00000.tar`` and so on."""
+    return f"shard-{number:05d}.tar"
+
+
+@contextmanager
+def open_shard(file: Path) -> Iterator[Callable[[str, bytes], None]]:
+    """Yield a function that adds a member, name and content, to a new tar archive; equal members give equal bytes."""
+
+    def add(name: str, content: bytes) -> None:
+        member = tarfile.TarInfo(name)
+        member.size = len(content)
+        shard.addfile(member, io.BytesIO(content))
+
+    with tarfile.open(file, "w", format=tarfile.USTAR_FORMAT) as shard:
+        yield add
 
 
 @contextmanager

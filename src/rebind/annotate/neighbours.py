@@ -1,4 +1,4 @@
-"""What is found out about a whole source, written beside its captions: where ``data`` meets the rooms that find it."""
+"""Neighbours of every sample of a source: the samples that a model takes for the most alike."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ from rich.console import Console
 from rich.progress import track
 
 from rebind import __version__
-from rebind.concepts import build_extractor
 from rebind.data import Source, open_source
-from rebind.data.annotations import write_annotation
+from rebind.data.annotation_files import write_annotation
 from rebind.data.broken import BrokenTally
 from rebind.types import UserError
 
@@ -25,42 +24,6 @@ if TYPE_CHECKING:
     from rebind.models import DualEncoder
 
 _AT_ONCE = {"image": 128, "text": 512}
-
-
-@dataclass(frozen=True)
-class AnnotationSummary:
-    """What was written: the file, how many samples it covers and how many concepts it holds."""
-
-    file: Path
-    samples: int
-    concepts: int
-
-
-def annotate_concepts(data: str | Path, backend: str = "textblob", **settings: Any) -> AnnotationSummary:
-    """Extract the concepts of every sample, over all its captions, each concept once.
-
-    Args:
-        data: anything that ``rebind.data.open_source`` opens.
-        backend: of the extraction.
-        settings: of the backend.
-
-    Raises:
-        UserError: when the source cannot be opened, or the annotation not be written.
-    """
-    source = open_source(data)
-    extract = build_extractor(backend, **settings)
-    counted = 0
-
-    def rows() -> Any:
-        nonlocal counted
-        for index, key in enumerate(source.keys):
-            found = dict.fromkeys(concept for caption in source.captions(index) for concept in extract(caption))
-            counted += len(found)
-            yield key, list(found)
-
-    made_by = {"backend": extract.backend, "settings": extract.settings, "rebind": __version__}
-    file = write_annotation(source, "concepts", rows(), made_by)
-    return AnnotationSummary(file, len(source), counted)
 
 
 @dataclass(frozen=True)

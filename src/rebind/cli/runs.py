@@ -1,28 +1,18 @@
-"""The command line: parse, call, print. Everything heavy is imported inside the command that needs it."""
+"""Commands that make, measure and compare models."""
 
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from rebind.cli.application import app, console, say
+from rebind.cli.overrides import overrides
 from rebind.types import UserError
-
-app = typer.Typer(
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
-    help="Teach CLIP and SigLIP models which attribute belongs to which object, measure it, and prove that nothing "
-    "else got worse.",
-)
-console = Console()
 
 
 @app.command()
@@ -64,52 +54,7 @@ def world(
 
     families = tuple(family for family in negatives.split(",") if family)
     write_world(out, WorldSettings(train, test, pretrain, seed, picture_size, format, families))  # type: ignore[arg-type]
-    _say(f"The world is in {out}.")
-
-
-@app.command()
-def concepts(
-    data: Annotated[Path | None, typer.Argument(help="captioned images: folder, captions file or shards")] = None,
-    captions: Annotated[Path | None, typer.Option(help='instead of DATA: JSON lines {"key", "caption"}')] = None,
-    out: Annotated[Path | None, typer.Option(help='with --captions: JSON lines {"key", "concepts"}')] = None,
-    backend: Annotated[str, typer.Option(help="what finds the noun phrases")] = "textblob",
-) -> None:
-    """Cut captions into concepts and write them beside the captions."""
-    if (data is None) == (captions is None) or (captions is None) != (out is None):
-        raise UserError("give either DATA, or --captions IN.jsonl together with --out OUT.jsonl")
-    if captions is not None and out is not None:
-        from rebind.concepts import build_extractor
-        from rebind.concepts.captions_file import extract_file
-
-        found = extract_file(captions, out, build_extractor(backend))
-        _say(
-            f"{found.concepts} concepts of {found.captions} captions are in {out}; "
-            f"{found.without_noun_phrase} captions name nothing and are their own concept."
-        )
-        return
-    from rebind.annotate import annotate_concepts
-
-    assert data is not None
-    written = annotate_concepts(data, backend)
-    _say(f"{written.concepts} concepts of {written.samples} samples are in {written.file}.")
-
-
-@app.command()
-def neighbours(
-    data: Annotated[Path, typer.Argument(help="captioned images: folder, captions file or shards")],
-    model: Annotated[str, typer.Option(help="a run's folder, a model folder or a hub name")],
-    count: Annotated[int, typer.Option(help="neighbours of each sample", min=1)] = 8,
-    by: Annotated[str, typer.Option(help="what to compare: image or text")] = "image",
-) -> None:
-    """Find look-alike samples and write them beside the captions, for hard batches."""
-    from rebind.annotate import annotate_neighbours
-    from rebind.evaluate import model_folder
-
-    written = annotate_neighbours(data, model_folder(model), count, by)
-    _say(f"The neighbours of {written.samples} samples are in {written.file}.")
-    if written.broken:
-        examples = "; ".join(f"{sample['key']}: {sample['reason']}" for sample in written.named[:3])
-        _say(f"{written.broken} samples are broken and have none ({examples}).")
+    say(f"The world is in {out}.")
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
@@ -132,18 +77,18 @@ def train(
     arguments = list(context.args)
     if recipe is not None and recipe.startswith("-"):  # click takes the first unknown flag for the argument
         arguments, recipe = [recipe, *arguments], None
-    loaded = load_recipe(recipe, _overrides(arguments))
+    loaded = load_recipe(recipe, overrides(arguments))
     from rebind.distributed import leave_processes
     from rebind.training.run import train as run
 
     try:
         model = run(loaded)
     except KeyboardInterrupt:
-        _say("Stopped. The same command continues from the last checkpoint.")
+        say("Stopped. The same command continues from the last checkpoint.")
         raise typer.Exit(130) from None
     leave_processes()
     if os.environ.get("RANK", "0") == "0":
-        _say(f"The model is in {model}; what happened on the way is in {loaded.out / 'summary.json'}.")
+        say(f"The model is in {model}; what happened on the way is in {loaded.out / 'summary.json'}.")
 
 
 @app.command()
@@ -162,7 +107,7 @@ def eval(
 
     if show_list:
         for name, kind in BENCHMARKS.items():
-            _say(f"{name}  " + "; ".join(f"--{file}: {meaning}" for file, meaning in kind.files.items()))
+            say(f"{name}  " + "; ".join(f"--{file}: {meaning}" for file, meaning in kind.files.items()))
         return
     if model is None or not benchmark:
         raise UserError("give a MODEL and --benchmark NAME; `rebind eval --list` lists the benchmarks")
@@ -174,7 +119,7 @@ def eval(
     for name in benchmark.split(","):
         wanted = BENCHMARKS[name].files if name in BENCHMARKS else {}
         built.append(build_benchmark(name, **{file: path for file, path in given.items() if file in wanted}))
-    _say(f"The results are in {evaluate_run(model, built, out, label)}.")
+    say(f"The results are in {evaluate_run(model, built, out, label)}.")
 
 
 @app.command()
@@ -214,47 +159,10 @@ def score(
     console.print(table)
 
 
-def _say(text: str) -> None:
-    """Print a line as it is; the terminal may break it, so that paths can still be copied."""
-    console.print(text, soft_wrap=True, markup=False, highlight=False)
-
-
-def _overrides(arguments: list[str]) -> dict[str, Any]:
-    """``["--learning-rate", "1e-5", "--objective-settings.concept_weight=4"]`` as settings."""
-    import yaml
-
-    settings: dict[str, Any] = {}
-    words = iter(arguments)
-    for word in words:
-        name, equals, value = word.partition("=")
-        if not name.startswith("--"):
-            raise UserError(f"unexpected {word!r}; settings are given as --name value")
-        if not equals:
-            value = next(words, "")
-        if not value or value.startswith("--"):
-            raise UserError(f"the setting {name} has no value; settings are given as --name value")
-        *outer, last = name.removeprefix("--").replace("-", "_").split(".")
-        place = settings
-        for each in outer:
-            place = place.setdefault(each, {})
-            if not isinstance(place, dict):
-                raise UserError(f"{name} contradicts the value given for {each}")
-        place[last] = _number_or_text(yaml.safe_load(value)) if outer else value
-    return settings
-
-
-def _number_or_text(value: Any) -> Any:
-    """YAML takes 1e-5 for a text; a command line should not."""
-    try:
-        return float(value) if isinstance(value, str) else value
-    except ValueError:
-        return value
-
-
 def _print_settings() -> None:
     from rebind.training import Recipe, recipe_names
 
-    _say(f"Built-in recipes: {', '.join(recipe_names())}\n")
+    say(f"Built-in recipes: {', '.join(recipe_names())}\n")
     table = Table("setting", "default", "meaning")
     for name, setting in Recipe.model_fields.items():
         default = "(required)" if setting.is_required() else str(setting.get_default(call_default_factory=True))
@@ -267,19 +175,4 @@ def _print_outcome(runs: list[Path], page: Path) -> None:
 
     print_table(runs, console)
     console.print(f"\n{verdict(runs)}\n", markup=False, highlight=False)
-    _say(f"The page is {page.resolve()}")
-
-
-def main() -> None:
-    """Run the command line; what a user can mend ends in one sentence and exit status 2."""
-    try:
-        app(standalone_mode=True)
-    except UserError as error:
-        if os.environ.get("REBIND_TRACEBACK"):
-            raise
-        print(f"rebind: {error}", file=sys.stderr)
-        sys.exit(2)
-
-
-if __name__ == "__main__":
-    main()
+    say(f"The page is {page.resolve()}")

@@ -1,0 +1,72 @@
+"""Commands that make what is nearly right: hard negative captions, their pictures, look-alikes, foils."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from rebind.cli.application import app, console, say
+from rebind.cli.overrides import options
+from rebind.cli.workforce import ANY_OPTION, Address, Engine, Jobs
+from rebind.types import UserError
+
+
+@app.command(context_settings=ANY_OPTION)
+def negatives(
+    context: typer.Context,
+    data: Annotated[str | None, typer.Argument(help="captioned images: folder, captions file or shards")] = None,
+    captions: Annotated[Path | None, typer.Option(help='instead of DATA: JSON lines {"key", "caption"}')] = None,
+    out: Annotated[Path | None, typer.Option(help='with --captions: JSON lines {"key", "negatives"}')] = None,
+    backend: Annotated[str, typer.Option(help="what writes them: rules, or llm for a language model")] = "rules",
+    engine: Engine = "local",
+    jobs: Jobs = None,
+    address: Address = None,
+) -> None:
+    """Write hard negative captions beside the captions: swap, replace, add, negate.
+
+    More options follow DATA, each with a value: --families swap_att,replace_obj, --all-captions true; for rules --count 3
+    --seed 1 --substitutes FILE; for llm --model NAME --base-url http://localhost:8000/v1 --temperature 0.7 --concurrency
+    16 --cache FOLDER, the key being in REBIND_LLM_API_KEY. The same command continues a run that was stopped or killed.
+    """
+    from rebind.annotate.negatives import annotate_negatives, negate_file
+    from rebind.engine import Workforce
+
+    data, settings = options(data, context.args)
+    work: dict[str, Any] = {"backend": backend, "workforce": Workforce(engine, jobs, address), **settings}
+    if captions is not None and out is not None and data is None:
+        written = negate_file(captions, out, **work)
+    elif data is not None and captions is None and out is None:
+        written = annotate_negatives(data, **work)
+    else:
+        raise UserError("give either DATA, or --captions IN.jsonl together with --out OUT.jsonl")
+    _print_tally(written.tally)
+    say(f"The negatives are in {written.place}.")
+
+
+@app.command()
+def neighbours(
+    data: Annotated[Path, typer.Argument(help="captioned images: folder, captions file or shards")],
+    model: Annotated[str, typer.Option(help="a run's folder, a model folder or a hub name")],
+    count: Annotated[int, typer.Option(help="neighbours of each sample", min=1)] = 8,
+    by: Annotated[str, typer.Option(help="what to compare: image or text")] = "image",
+) -> None:
+    """Find look-alike samples and write them beside the captions, for hard batches."""
+    from rebind.annotate import annotate_neighbours
+    from rebind.evaluate import model_folder
+
+    written = annotate_neighbours(data, model_folder(model), count, by)
+    say(f"The neighbours of {written.samples} samples are in {written.file}.")
+    if written.broken:
+        examples = "; ".join(f"{sample['key']}: {sample['reason']}" for sample in written.named[:3])
+        say(f"{written.broken} samples are broken and have none ({examples}).")
+
+
+def _print_tally(tally: dict[str, int]) -> None:
+    table = Table.grid(padding=(0, 2))
+    for name, count in tally.items():
+        table.add_row(Text(name.replace("_", " ") if ":" not in name else name), Text(f"{count:,}", justify="right"))
+    console.print(table)

@@ -1,0 +1,181 @@
+"""A folder of parts: each written whole or not at all, and known to be current by a digest of what it was made of."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import tarfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+from rebind.engine.stage import Item, Made, total
+from rebind.storage import atomic_path, only_writer, write_json
+from rebind.types import UserError
+
+SETTINGS = "settings.json"
+REPORT = "report.json"  # written last: a folder without one is not finished
+_RECORDS = "parts"
+
+
+def digest(items: list[Item]) -> str:
+    """A fingerprint of items that differs when any of them changes."""
+    return blake2b(json.dumps(items, sort_keys=True).encode(), digest_size=16).hexdigest()
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The folder of one annotation.
+
+    ``part-00000.jsonl`` (or ``.tar``, when rows hold pictures) and so on are the parts, ``parts/00000.json`` says of
+    each what it was made of and what was counted, ``settings.json`` how all were made. ``report.json`` sums up the
+    counts; it stands only where every part is up to date.
+
+    Attributes:
+        folder: where they lie.
+        extension: ``jsonl`` or ``tar``.
+    """
+
+    folder: Path
+    extension: str
+
+    @contextmanager
+    def opened(self, settings: dict[str, Any]) -> Iterator[None]:
+        """Claim the folder for these settings, for as long as the block runs.
+
+        Raises:
+            UserError: when another process writes here, or what is here was made with other settings.
+        """
+        with only_writer(self.folder):
+            file = self.folder / SETTINGS
+            if file.is_file():
+                self._require_same(json.loads(file.read_text(encoding="utf-8")), settings)
+            elif any(path.name[0] != "." for path in self.folder.iterdir()):
+                raise UserError(f"{self.folder} holds files that were not made here; move them or choose another place")
+            else:
+                write_json(file, settings)
+            for left in self.folder.rglob(".*.partial"):  # of a process that was killed
+                left.unlink()
+            yield
+
+    def path(self, number: int) -> Path:
+        """The file of one part."""
+        return self.folder / f"part-{number:05d}.{self.extension}"
+
+    def is_current(self, number: int, fingerprint: str) -> bool:
+        """Whether a part is there and was made of items with this fingerprint."""
+        record = self._record(number)
+        return record.is_file() and self.path(number).is_file() and _read(record)["made_of"] == fingerprint
+
+    def write(self, number: int, items: list[Item], made: Made) -> None:
+        """Write a part, and then that it is there."""
+        with atomic_path(self.path(number)) as temporary:
+            _WRITERS[self.extension](temporary, made.rows)
+        write_json(self._record(number), {"made_of": digest(items), "rows": len(made.rows), "tally": made.tally})
+
+    def begin(self) -> None:
+        """Take back that the folder is finished."""
+        (self.folder / REPORT).unlink(missing_ok=True)
+
+    def finish(self, count: int) -> dict[str, Any]:
+        """Remove parts beyond ``count``, write the report and return it."""
+        numbers = (int(path.stem) for path in (self.folder / _RECORDS).glob("*.json"))
+        for number in [number for number in numbers if number >= count]:
+            self._record(number).unlink()
+            self.path(number).unlink(missing_ok=True)
+        records = [_read(self._record(number)) for number in range(count)]
+        rows, tally = sum(record["rows"] for record in records), total([record["tally"] for record in records])
+        report = {"parts": count, "rows": rows, "tally": tally}
+        write_json(self.folder / REPORT, report)
+        return report
+
+    def _record(self, number: int) -> Path:
+        return self.folder / _RECORDS / f"{number:05d}.json"
+
+    def _require_same(self, before: dict[str, Any], now: dict[str, Any]) -> None:
+        now = json.loads(json.dumps(now))
+        differing = sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
+        if differing:
+            name = differing[0]
+            raise UserError(
+                f"{self.folder} was made with other settings ({name}: {_short(before.get(name))} there, "
+                f"{_short(now.get(name))} asked for); remove that folder to make it anew, or ask for the same settings"
+            )
+
+
+@dataclass(frozen=True)
+class PartBlocks:
+    """The rows of a finished folder as the input of another stage: its parts are the blocks.
+
+    Attributes:
+        folder: of JSON lines.
+        rows: of each part.
+    """
+
+    folder: Path
+    rows: tuple[int, ...]
+
+    @classmethod
+    def of(cls, folder: Path) -> PartBlocks:
+        """Look at what is there."""
+        records = sorted((folder / _RECORDS).glob("*.json"))
+        return cls(folder, tuple(_read(record)["rows"] for record in records))
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, number: int) -> list[Item]:
+        if not 0 <= number < len(self.rows):
+            raise IndexError(number)
+        with Parts(self.folder, "jsonl").path(number).open(encoding="utf-8") as lines:
+            return [json.loads(line) for line in lines]
+
+    @property
+    def items(self) -> int:
+        """How many rows there are."""
+        return sum(self.rows)
+
+
+def join_parts(parts: Parts, out: Path) -> None:
+    """Put the JSON lines of all parts into one file and remove the folder."""
+    with atomic_path(out) as temporary, temporary.open("wb") as whole:
+        for number in range(_read(parts.folder / REPORT)["parts"]):
+            with parts.path(number).open("rb") as part:
+                shutil.copyfileobj(part, whole)
+    shutil.rmtree(parts.folder)
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 80 else f"{text[:77]}…"
+
+
+def _read(file: Path) -> dict[str, Any]:
+    return json.loads(file.read_text(encoding="utf-8"))
+
+
+def _write_lines(path: Path, rows: list[dict[str, Any]]) -> None:
+    with path.open("w", encoding="utf-8") as lines:
+        lines.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+
+
+def _write_pictures(path: Path, rows: list[dict[str, Any]]) -> None:
+    """A WebDataset shard: ``key.png|jpg``, ``key.txt`` with the caption, and ``key.json`` with any other fields."""
+    with tarfile.open(path, "w", format=tarfile.USTAR_FORMAT) as shard:
+        for row in rows:
+            extension = "png" if row["image"].startswith(b"\x89PNG") else "jpg"
+            others = {name: value for name, value in row.items() if name not in ("key", "image", "caption")}
+            members = {extension: row["image"], "txt": row["caption"].encode()}
+            if others:
+                members["json"] = json.dumps({"key": row["key"], **others}, ensure_ascii=False).encode()
+            for suffix, data in members.items():
+                member = tarfile.TarInfo(f"{row['key']}.{suffix}")
+                member.size = len(data)
+                shard.addfile(member, io.BytesIO(data))
+
+
+_WRITERS = {"jsonl": _write_lines, "tar": _write_pictures}

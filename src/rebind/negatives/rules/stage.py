@@ -1,0 +1,106 @@
+"""The stage of the data engine that writes hard negative captions by rule."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from hashlib import blake2b
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from rebind.engine.stage import Item, Made
+from rebind.negatives.families import FAMILIES
+from rebind.negatives.lexicon.nouns import HERE
+from rebind.negatives.rules.substitutes import Substitutes
+from rebind.negatives.rules.writing import write_foils
+from rebind.types import UserError
+
+
+@dataclass(frozen=True)
+class RuleNegatives:
+    """Hard negative captions by rule: items ``{"key", "captions"}``, rows ``{"key", "negatives"}``.
+
+    Every caption gets at most one negative of each family. What the other captions of a sample and its ``concepts``,
+    where it has some, speak of is never put in.
+
+    The tally: ``captions``, ``without_negative``, ``negatives``, one count for each family, and ``rejected: ...`` with
+    the reason for proposals that were left out.
+
+    Attributes:
+        families: which kinds of negatives to write.
+        count: at most so many of a caption, their families drawn by chance; None for all.
+        seed: other negatives with another seed.
+        substitutes: file of :class:`rebind.negatives.rules.Substitutes` mined from the same captions; without one the
+            lexicon's own everyday nouns stand in.
+        all_captions: write negatives of every caption of a sample, not only of the first.
+        name: of the annotation.
+        part_size: samples in a part.
+
+    Raises:
+        UserError: when a family is unknown or named twice, the count is not positive, or the file cannot be read.
+    """
+
+    families: tuple[str, ...] = FAMILIES
+    count: int | None = None
+    seed: int = 0
+    substitutes: Path | None = None
+    all_captions: bool = False
+    name: str = field(default="negatives", init=False)
+    part_size: int = field(default=10_000, init=False)
+
+    def __post_init__(self) -> None:
+        unknown = sorted(set(self.families) - set(FAMILIES))
+        if unknown or len(set(self.families)) != len(self.families) or not self.families:
+            wrong = unknown[0] if unknown else ", ".join(self.families)
+            raise UserError(f"families of negatives {wrong!r}: give each once, out of {', '.join(FAMILIES)}")
+        if self.count is not None and self.count < 1:
+            raise UserError(f"count of negatives is {self.count}; it must be at least 1")
+        if self.substitutes is not None:
+            Substitutes.read(self.substitutes)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All that the rows depend on."""
+        return {
+            "backend": "rules",
+            "tagger": version("textblob"),
+            "lexicon": _digest(*sorted(HERE.glob("*.t*"))),
+            "families": list(self.families),
+            "count": self.count,
+            "seed": self.seed,
+            "substitutes": None if self.substitutes is None else _digest(self.substitutes),
+            "all_captions": self.all_captions,
+        }
+
+    def open(self) -> Callable[[list[Item]], Made]:
+        """From items with ``key`` and ``captions``, perhaps ``concepts``, to rows with ``key`` and ``negatives``."""
+        mined = Substitutes() if self.substitutes is None else Substitutes.read(self.substitutes)
+
+        def make(items: list[Item]) -> Made:
+            tally: Counter[str] = Counter()
+            return Made([self._row(item, mined, tally) for item in items], dict(+tally))
+
+        return make
+
+    def _row(self, item: Item, mined: Substitutes, tally: Counter[str]) -> dict[str, Any]:
+        captions = [caption if isinstance(caption, str) else "" for caption in item["captions"]]
+        named = [*captions, *item.get("concepts", ())]
+        rejects: Counter[str] = Counter()
+        negatives = []
+        for place, caption in enumerate(captions if self.all_captions else captions[:1]):
+            seed = f"{self.seed}\0{item['key']}"
+            foils = write_foils(caption, mined, self.families, seed, named, self.count, rejects)
+            tally.update(captions=1, without_negative=not foils, negatives=len(foils))
+            tally.update(foil.family for foil in foils)
+            negatives += [{**asdict(foil), "edits": [list(edit) for edit in foil.edits], "of": place} for foil in foils]
+        tally.update({f"rejected: {reason}": number for reason, number in rejects.items()})
+        return {"key": item["key"], "negatives": negatives}
+
+
+def _digest(*paths: Path) -> str:
+    digest = blake2b(digest_size=8)
+    for path in paths:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,159 @@
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from rebind.foils import FoilSettings, Veto, build_foils
+from rebind.types import UserError
+
+
+class SomeOf:
+    """A source with fewer samples."""
+
+    def __init__(self, source, rows):
+        self.path, self.root, self.source, self.rows = source.path, source.root, source, rows
+        self.keys = [source.keys[row] for row in rows]
+
+    def __len__(self):
+        return len(self.rows)
+
+    def captions(self, row):
+        return self.source.captions(self.rows[row])
+
+    def concepts(self, row):
+        return ()
+
+    def image(self, row):
+        return self.source.image(self.rows[row])
+
+
+def test_foils_are_of_held_out_samples_one_of_each_family(source, write_negatives):
+    foils = build_foils(source, write_negatives, FoilSettings(share=0.6))
+    assert 0.5 < len(foils.held_out) / len(source) < 0.7
+    assert {foil.key for foil in foils.foils} <= set(foils.held_out)
+    assert max(Counter((foil.family, foil.key) for foil in foils.foils).values()) == 1
+    assert list(foils.tally) == list(foils.refinements) == ["swap_att", "replace_obj", "add_obj"]
+    for foil in foils.foils:
+        assert source.keys[foil.row] == foil.key
+        assert {foil.caption, foil.original} <= set(source.captions(foil.row))
+        assert foil.foil not in source.captions(foil.row)
+        assert foil.gap is not None
+    again = build_foils(source, write_negatives, FoilSettings(share=0.6))
+    assert (again.foils, again.held_out, again.tally) == (foils.foils, foils.held_out, foils.tally)
+    assert build_foils(source, write_negatives, FoilSettings(share=0.6, seed=1)).held_out != foils.held_out
+
+
+def test_what_is_held_out_stays_so_as_the_source_grows(source, write_negatives):
+    smaller = SomeOf(source, range(0, 300, 2))
+    held_out = build_foils(smaller, write_negatives, FoilSettings(share=0.3)).held_out
+    grown = build_foils(source, write_negatives, FoilSettings(share=0.3)).held_out
+    assert set(held_out) == set(grown) & set(smaller.keys)
+    assert set(held_out) < set(build_foils(source, write_negatives, FoilSettings(share=0.5)).held_out)
+
+
+def test_an_addition_stands_against_a_longer_caption_where_there_is_one(source, write_negatives):
+    foils = build_foils(source, write_negatives, FoilSettings(share=1))
+    added = [foil for foil in foils.foils if foil.family == "add_obj"]
+    assert any(foil.caption != foil.original for foil in added)
+    assert all(foil.caption == foil.original for foil in foils.foils if foil.family != "add_obj")
+    refinement = foils.refinements["add_obj"]
+    assert refinement.before["length"].accuracy == 1
+    assert refinement.after["length"].accuracy == pytest.approx(0.5, abs=0.03)
+    one_each = SomeOf(source, range(0, 300, 2))
+    refinement = build_foils(one_each, write_negatives, FoilSettings(share=1)).refinements["add_obj"]
+    assert "length" in refinement.one_sided
+
+
+def test_without_refinement_every_sample_has_its_foil(source, write_negatives):
+    foils = build_foils(source, write_negatives, FoilSettings(share=1, refine=False))
+    assert foils.refinements == {}
+    assert {foil.gap for foil in foils.foils} == {None}
+    counts = foils.tally["swap_att"]
+    assert counts["kept"] == counts["samples"] == counts["candidates"] - counts.get("duplicates", 0)
+    few = build_foils(source, write_negatives, FoilSettings(share=1, refine=False, per_family=15))
+    assert Counter(foil.family for foil in few.foils) == {"swap_att": 15, "replace_obj": 15, "add_obj": 15}
+    assert set(few.foils) < set(foils.foils)
+
+
+def test_families_are_taken_in_the_order_asked_for(source, write_negatives):
+    settings = FoilSettings(share=1, families=("replace_obj", "swap_att"))
+    assert list(build_foils(source, write_negatives, settings).tally) == ["replace_obj", "swap_att"]
+    with pytest.raises(UserError, match="have no family 'negate'; there are: add_obj, replace_obj, swap_att"):
+        build_foils(source, write_negatives, FoilSettings(share=1, families=("negate",)))
+
+
+def test_what_is_true_or_said_twice_is_no_foil(source):
+    def write(items):
+        for item in items:
+            true = item["captions"][-1].upper() + "."
+            again = ["A red   box!", "a red box"] if item["captions"][0] == source.captions(0)[0] else []
+            yield {
+                "key": item["key"],
+                "negatives": [{"caption": text, "family": "f", "of": 0} for text in [true, *again]],
+            }
+
+    foils = build_foils(source, write, FoilSettings(share=1, refine=False))
+    counts = foils.tally["f"]
+    assert counts["true"] == 300
+    assert counts["kept"] == 1
+    assert counts["duplicates"] == counts["candidates"] - 301
+    assert [foil.foil for foil in foils.foils] == ["A red   box!"]
+
+
+def test_a_vetoed_foil_never_returns_and_another_takes_its_place(source, write_negatives):
+    settings = FoilSettings(share=1, refine=False)
+    foils = build_foils(source, write_negatives, settings)
+    unwanted = next(foil for foil in foils.foils if foil.family == "replace_obj")
+    filename = source.image(unwanted.row).relative_to(source.root).as_posix()
+    rebuilt = build_foils(source, write_negatives, settings, [Veto(filename, unwanted.foil)])
+    assert set(foils.foils) - set(rebuilt.foils) == {unwanted}
+    (new,) = set(rebuilt.foils) - set(foils.foils)
+    assert (new.family, new.key) == (unwanted.family, unwanted.key)
+    assert rebuilt.tally["replace_obj"]["vetoed"] == 1
+    elsewhere = build_foils(source, write_negatives, settings, [Veto("another.png", unwanted.foil)])
+    assert elsewhere.foils == foils.foils
+
+
+def test_vetoes_leave_most_of_a_refined_choice_as_it_was(source, write_negatives):
+    settings = FoilSettings(share=1, families=("replace_obj",))
+    foils = build_foils(source, write_negatives, settings)
+    vetoes = [Veto(source.image(f.row).relative_to(source.root).as_posix(), f.foil) for f in foils.foils[:5]]
+    rebuilt = build_foils(source, write_negatives, settings, vetoes)
+    assert not {(foil.key, foil.foil) for foil in foils.foils[:5]} & {(foil.key, foil.foil) for foil in rebuilt.foils}
+
+
+@pytest.mark.parametrize(
+    ("negative", "message"),
+    [
+        ("text", "the negatives of the key 'photo 0': each must be an object"),
+        ({"caption": " ", "family": "f"}, "`caption` is empty"),
+        ({"caption": "a"}, "`family` must be a text"),
+        ({"caption": "a", "family": "../f"}, "`family` must be made of letters"),
+        ({"caption": "a", "family": "f", "of": 3}, "`of` must be the number of one of its 1 captions, not 3"),
+        ({"caption": "a", "family": "f", "edits": [1]}, "photo 0"),
+    ],
+)
+def test_wrong_negatives_are_named(source, negative, message):
+    rows = [{"key": "photo 0", "negatives": [negative]}]
+    with pytest.raises(UserError, match=message):
+        build_foils(source, lambda items: rows, FoilSettings(share=1))
+
+
+@pytest.mark.parametrize("wrong", [{"share": 0}, {"share": 1.5}, {"per_family": 0}, {"seed": -1}])
+def test_settings_are_checked(wrong):
+    with pytest.raises(UserError, match=next(iter(wrong)).replace("_", " ").replace("per", "foils per").split()[0]):
+        FoilSettings(**wrong)
+
+
+def test_an_empty_share_is_refused(source, write_negatives):
+    with pytest.raises(UserError, match="none of the 300 samples"):
+        build_foils(source, write_negatives, FoilSettings(share=1e-9))
+
+
+def test_further_judges_are_balanced_too(source, write_negatives):
+    def judge(pairs):
+        letters = [np.array([ord(text.split()[1][0]) for text in texts]) for texts in (pairs.captions, pairs.foils)]
+        return {"first letter": (letters[0] - letters[1]).astype(float)}
+
+    foils = build_foils(source, write_negatives, FoilSettings(share=1, families=("swap_att",)), judges=[judge])
+    assert foils.refinements["swap_att"].after["first letter"].accuracy == pytest.approx(0.5, abs=0.02)
