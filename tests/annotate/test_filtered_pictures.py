@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from photos import write_siglip
-from rebind.annotate.pictures import FilteredPictures
+from rebind.annotate.filtered_pictures import FilteredPictures
 from rebind.engine import SequenceBlocks, Workforce, run_stage
 from rebind.models import DualEncoder
 from rebind.models.scoring import score_captions

@@ -64,10 +64,10 @@ def test_many_captions_are_read_like_each_alone():
         ("nltk", {}, "unknown concept backend 'nltk'.*textblob"),
         ("textblob", {"numbers": True}, "unknown setting 'numbers'.*keep_numbers"),
         ("llm", {}, "'llm' needs the setting 'model'"),
-        ("llm", {"model": 7}, "'model'.*7.*must be a str"),
-        ("llm", {"model": "m", "seed": True}, "'seed'.*True.*must be a int"),
+        ("llm", {"model": 7}, "'model'.*7.*must be of type str"),
+        ("llm", {"model": "m", "seed": True}, "'seed'.*True.*must be of type int"),
         ("llm", {"model": "m", "relations": True}, "'llm' finds no relations"),
-        ("spacy", {"pipeline": 7}, "'pipeline'.*7.*must be a str"),
+        ("spacy", {"pipeline": 7}, "'pipeline'.*7.*must be of type str"),
     ],
 )
 def test_unknown_names_are_answered_with_the_known_ones(backend, settings, message):

@@ -129,7 +129,7 @@ def test_a_pipeline_without_a_parser_is_refused(tmp_path):
 def test_a_language_without_noun_chunks_is_refused(tmp_path):
     folder = pipeline(tmp_path / "any", "trees_by_hand", language="xx")
     with pytest.raises(UserError, match="no noun chunks of the language 'xx'"):
-        build_extractor("spacy", pipeline=folder)(CAPTIONS[0])
+        build_extractor("spacy", pipeline=folder)
 
 
 def test_without_spacy_the_extra_is_named():

@@ -3,7 +3,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from rebind.foils import FoilSettings, Veto, build_foils
+from rebind.data.annotation_files import write_annotation
+from rebind.foils import FoilSettings, Veto, annotated_negatives, build_foils, rule_negatives
 from rebind.types import UserError
 
 
@@ -115,11 +116,15 @@ def test_a_vetoed_foil_never_returns_and_another_takes_its_place(source, write_n
 
 
 def test_vetoes_leave_most_of_a_refined_choice_as_it_was(source, write_negatives):
-    settings = FoilSettings(share=1, families=("replace_obj",))
+    settings = FoilSettings(share=1, families=("swap_att", "replace_obj"))
     foils = build_foils(source, write_negatives, settings)
-    vetoes = [Veto(source.image(f.row).relative_to(source.root).as_posix(), f.foil) for f in foils.foils[:5]]
+    vetoes = [Veto(source.image(f.row).relative_to(source.root).as_posix(), f.foil) for f in foils.foils[::40]]
     rebuilt = build_foils(source, write_negatives, settings, vetoes)
-    assert not {(foil.key, foil.foil) for foil in foils.foils[:5]} & {(foil.key, foil.foil) for foil in rebuilt.foils}
+    before, after = ({(foil.family, foil.key, foil.foil) for foil in each.foils} for each in (foils, rebuilt))
+    assert not after & {(foil.family, foil.key, foil.foil) for foil in foils.foils[::40]}
+    assert sum(counts["vetoed"] for counts in rebuilt.tally.values()) == len(vetoes)
+    assert len(after - before) < 0.1 * len(after)
+    assert len(after) > 0.9 * len(before)
 
 
 @pytest.mark.parametrize(
@@ -127,7 +132,7 @@ def test_vetoes_leave_most_of_a_refined_choice_as_it_was(source, write_negatives
     [
         ("text", "the negatives of the key 'photo 0': each must be an object"),
         ({"caption": " ", "family": "f"}, "`caption` is empty"),
-        ({"caption": "a"}, "`family` must be a text"),
+        ({"caption": "a", "family": 3}, "`family` must be a text"),
         ({"caption": "a", "family": "../f"}, "`family` must be made of letters"),
         ({"caption": "a", "family": "f", "of": 3}, "`of` must be the number of one of its 1 captions, not 3"),
         ({"caption": "a", "family": "f", "edits": [1]}, "photo 0"),
@@ -157,3 +162,26 @@ def test_further_judges_are_balanced_too(source, write_negatives):
 
     foils = build_foils(source, write_negatives, FoilSettings(share=1, families=("swap_att",)), judges=[judge])
     assert foils.refinements["swap_att"].after["first letter"].accuracy == pytest.approx(0.5, abs=0.02)
+
+
+def test_negatives_are_looked_up_or_written_by_rule(photos, source, tmp_path):
+    write_annotation(source, "negatives", [("photo 3", [{"caption": "a lamp", "family": "f"}]), ("gone", [])], {})
+    found = list(annotated_negatives(source)([{"key": "photo 2", "captions": []}, {"key": "photo 3", "captions": []}]))
+    assert found == [{"key": "photo 3", "negatives": [{"caption": "a lamp", "family": "f"}]}]
+    for file in (photos / "annotations").iterdir():
+        file.unlink()
+    (photos / "annotations").rmdir()
+    write = rule_negatives(source, ["swap_att", "replace_att"])
+    (row,) = write([{"key": "photo 1", "captions": list(source.captions(1))}])
+    assert {negative["family"] for negative in row["negatives"]} <= {"swap_att", "replace_att"}
+    assert len({negative["caption"] for negative in row["negatives"]}) == len(row["negatives"]) > 1
+    assert {negative["of"] for negative in row["negatives"]} == {0, 1}
+    assert [row] == list(write([{"key": "photo 1", "captions": list(source.captions(1))}]))
+
+
+def test_foils_by_rule_of_a_whole_source(source):
+    settings = FoilSettings(share=1, families=("swap_att", "replace_att"))
+    foils = build_foils(source, rule_negatives(source, settings.families), settings)
+    assert len(foils.foils) > 20
+    for family, refinement in foils.refinements.items():
+        assert refinement.after["likelihood"].accuracy == pytest.approx(0.5, abs=0.06), family

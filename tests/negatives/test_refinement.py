@@ -67,6 +67,17 @@ def test_large_choices_are_made_block_by_block(monkeypatch):
     assert np.abs(accuracy(gaps[kept]) - 0.5) < 0.03
 
 
+def test_what_is_not_allowed_is_not_kept_and_the_rest_stays():
+    rng = np.random.default_rng(4)
+    gaps, preference, samples = rng.normal(0.4, 1, (1500, 2)), rng.random(1500), np.repeat(np.arange(750), 2)
+    kept = balance(gaps, samples, preference)
+    allowed = ~np.isin(np.arange(1500), kept[::50])
+    rest = balance(gaps, samples, preference, allowed=allowed)
+    assert allowed[rest].all()
+    assert len(set(rest) & set(kept)) > 0.9 * len(kept)
+    assert np.abs(accuracy(gaps[rest][:, 0]) - 0.5) < 0.02
+
+
 def test_nothing_gives_nothing():
     assert balance(np.zeros((0, 1)), np.zeros(0), np.zeros(0)).tolist() == []
     assert balance(np.ones((5, 1)), np.arange(5), np.zeros(5)).tolist() == []

@@ -20,7 +20,7 @@ WRONG_AN = re.compile(
 WRONG_A = re.compile(
     r"\ban (?:dog|cat|giraffe|zebra|man|woman|red|blue|green|purple|young|wooden|unicorn|uniform)\b", re.I
 )
-COUNTED = re.compile(r"\b(?:two|three|four|five|six|seven|eight|nine|ten) ([a-z]+)(?=[.,]|$)", re.I)
+COUNTED = re.compile(r"\b(?:two|three|four|five|six|seven|eight|nine|ten) ([a-z]+)\.?$", re.I)
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def test_what_is_counted_is_plural(made):
         heads = COUNTED.findall(text.lower())
         return {head for head in heads if nouns.kind(head) and nouns.singular(head) == (head, False)}
 
-    assert [foil for caption, foil in foils(made) if singulars(foil) - singulars(caption) - {"sheep", "deer"}] == []
+    assert [foil for caption, foil in foils(made) if singulars(foil) - singulars(caption)] == []
 
 
 def test_no_word_stands_twice_in_a_row(made):

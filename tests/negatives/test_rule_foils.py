@@ -179,6 +179,24 @@ def test_with_stays_where_without_would_be_odd(caption):
     assert not {foil for foil in foils(caption, "negate") if "without" in foil}
 
 
+@pytest.mark.parametrize(
+    "caption",
+    [
+        "Some people are walking on a beach",
+        "Several men riding horses",
+        "A cat sits and sleeps",
+        "There are a few dogs here",
+    ],
+)
+def test_nothing_is_denied_of_some_only_or_of_half_a_sentence(caption):
+    assert not foils(caption, "negate")
+
+
+def test_a_bird_that_sits_may_be_said_to_stand():
+    assert foils("A cat sitting on a fence", "replace_rel")
+    assert not foils("A bird sitting on a fence", "replace_rel")
+
+
 @pytest.mark.parametrize("caption", ["What is on the table?", "Is this a dog?", "", "   ", "...", "12"])
 def test_questions_and_blanks_have_no_foil(caption):
     assert write_foils(caption) == []

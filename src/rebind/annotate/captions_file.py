@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rebind.concepts.captions_file import _row as caption_row
+from rebind.concepts.captions_file import caption_row
 from rebind.engine import Item
 from rebind.types import UserError
 

@@ -1,100 +1,135 @@
-"""Pictures of negatives that another model agrees with."""
+"""Pictures of the hard negative captions of a whole source."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any
 
-from rebind.engine import Item, Made, Stage
+import numpy as np
+
+from rebind.annotate.filtered_pictures import FilteredPictures
+from rebind.data import open_source
+from rebind.data.annotation_files import NEGATIVE_IMAGES, negative_picture_key
+from rebind.data.annotations import AnnotatedSource, with_negatives
+from rebind.engine import Item, Stage, Workforce, run_stage
 from rebind.types import UserError
 
-_AT_ONCE = 64  # pictures judged
+BACKENDS = ("diffusion", "world")
 
 
 @dataclass(frozen=True)
-class FilteredPictures:
-    """A stage that makes pictures as another one does, and keeps those that an image-text model judges right.
+class PictureSummary:
+    """What was written: where, how many pictures, and what was counted on the way."""
 
-    A picture stays when the model finds it nearer to its negative caption than to the ``original`` one, which the
-    items must name; the others are counted by what is wrong with them.
+    place: Path
+    pictures: int
+    tally: dict[str, int]
+
+
+@dataclass(frozen=True)
+class NegativeBlocks:
+    """Every distinct negative caption of every sample as ``{"key", "caption", "original", "of"}``.
 
     Attributes:
-        stage: makes the pictures.
-        model: folder or hub name of the model that judges.
-        margin: by how much the cosine with the negative caption must exceed that with the original.
-        minimum: least cosine with the negative caption; any will do if None.
-
-    Raises:
-        UserError: when margin or minimum are no cosines.
+        source: with its negatives.
+        places: (n, 2) int64, row of the sample and number of the negative.
+        size: items in a block.
     """
 
-    stage: Stage
-    model: str
-    margin: float = 0.0
-    minimum: float | None = None
+    source: AnnotatedSource
+    places: np.ndarray
+    size: int
 
-    def __post_init__(self) -> None:
-        if not 0 <= self.margin < 2:
-            raise UserError(f"pictures: the margin is a difference of cosines, from 0 to 2, not {self.margin}")
-        if self.minimum is not None and not -1 <= self.minimum <= 1:
-            raise UserError(f"pictures: the minimum is a cosine, from -1 to 1, not {self.minimum}")
+    @classmethod
+    def of(cls, source: AnnotatedSource, size: int) -> NegativeBlocks:
+        """Look the negatives through; one that comes twice for a sample is drawn once."""
+        places: list[tuple[int, int]] = []
+        for row in range(len(source)):
+            captions = [negative.caption for negative in source.negatives(row, with_images=False)]
+            places += [(row, captions.index(caption)) for caption in dict.fromkeys(captions)]
+        return cls(source, np.array(places, dtype=np.int64).reshape(-1, 2), size)
 
-    @property
-    def name(self) -> str:
-        """That of the stage that makes the pictures."""
-        return self.stage.name
+    def __len__(self) -> int:
+        return -(-len(self.places) // self.size)
 
-    @property
-    def part_size(self) -> int:
-        """That of the stage that makes the pictures."""
-        return self.stage.part_size
-
-    @property
-    def gpus(self) -> int:
-        """How many GPUs a worker wants: one where there is any."""
-        import torch
-
-        return min(1, torch.cuda.device_count())
+    def __getitem__(self, number: int) -> list[Item]:
+        places = self.places[number * self.size : (number + 1) * self.size].tolist()
+        return [self._item(row, negative) for row, negative in places]
 
     @property
-    def settings(self) -> dict[str, Any]:
-        """All that the pictures depend on."""
-        judge = {"model": self.model, "margin": self.margin, "minimum": self.minimum}
-        return {**self.stage.settings, "filter": judge}
+    def items(self) -> int:
+        """How many pictures are wanted."""
+        return len(self.places)
 
-    def open(self) -> Callable[[list[Item]], Made]:
-        """Load the model that judges, beside what makes the pictures.
+    def _item(self, row: int, number: int) -> Item:
+        key = self.source.keys[row]
+        caption = self.source.negatives(row, with_images=False)[number].caption
+        original = self.source.originals(row)[number]
+        return {"key": negative_picture_key(key, caption), "caption": caption, "original": original, "of": key}
 
-        Raises:
-            UserError: as the other stage; when the model cannot be loaded.
-        """
-        from rebind.data.images import decode_image
-        from rebind.models import DualEncoder
-        from rebind.models.picture_filter import PictureFilter
-        from rebind.negatives.diffusion import worker_device
 
-        make = self.stage.open()
-        encoder = DualEncoder.from_pretrained(self.model).to(worker_device())
-        judge = PictureFilter(encoder, self.margin, self.minimum)
+def annotate_pictures(
+    data: str | Path,
+    backend: str = "diffusion",
+    families: Iterable[str] | None = None,
+    filter_by: dict[str, Any] | None = None,
+    workforce: Workforce | None = None,
+    **settings: Any,
+) -> PictureSummary:
+    """Draw a picture for every hard negative caption, as shards in ``annotations/negative_images``.
 
-        def filtered(items: list[Item]) -> Made:
-            originals = {item["key"]: item["original"] for item in items}
-            made = make(items)
-            rows, tally = [], Counter(made.tally)
-            for start in range(0, len(made.rows), _AT_ONCE):
-                block = made.rows[start : start + _AT_ONCE]
-                pictures = [decode_image(row["image"]) for row in block]
-                captions = [row["caption"] for row in block]
-                for row, verdict in zip(
-                    block, judge(pictures, captions, [originals[row["key"]] for row in block]), strict=True
-                ):
-                    if verdict.fault:
-                        tally["pictures"] -= 1
-                        tally[f"left out: {verdict.fault}"] += 1
-                    else:
-                        rows.append(row)
-            return Made(rows, dict(+tally))
+    Args:
+        data: anything that ``rebind.data.open_source`` opens, with the annotation ``negatives``.
+        backend: ``diffusion`` for any text-to-image pipeline of diffusers, ``world`` for captions of the built-in world.
+        families: negatives of these only; all when None.
+        filter_by: keep pictures that a model finds right only: ``model``, perhaps ``margin`` and ``minimum``; see
+            :class:`rebind.annotate.filtered_pictures.FilteredPictures`.
+        workforce: who draws; one worker for each GPU, or one, when None and the backend is ``diffusion``.
+        settings: of :class:`rebind.negatives.diffusion.DiffusionPictures`, whose ``model`` may also be a preset, or of
+            :class:`rebind.world.pictures.WorldPictures`.
 
-        return filtered
+    Raises:
+        UserError: when there are no negatives, a setting is wrong, or the pictures were made otherwise or cannot be
+            written.
+    """
+    source = with_negatives(open_source(data), families)
+    stage = _stage(backend, source, settings)
+    if filter_by is not None:
+        stage = FilteredPictures(stage, **filter_by)
+    folder = source.annotations / NEGATIVE_IMAGES
+    blocks = NegativeBlocks.of(source, stage.part_size)
+    report = run_stage(stage, blocks, folder, workforce or _workforce(backend), extension="tar")
+    return PictureSummary(folder, report["rows"], report["tally"])
+
+
+def _stage(backend: str, source: AnnotatedSource, settings: dict[str, Any]) -> Stage:
+    if backend == "world":
+        from rebind.world.pictures import WorldPictures
+
+        _require_known(backend, settings, WorldPictures)
+        return WorldPictures(data=str(source.root), **settings)
+    if backend != "diffusion":
+        raise UserError(f"unknown backend {backend!r} of pictures; choose one of {', '.join(BACKENDS)}")
+    from rebind.negatives.diffusion import PRESETS, DiffusionPictures
+
+    _require_known(backend, settings, DiffusionPictures)
+    if "model" not in settings:
+        known = ", ".join(PRESETS)
+        raise UserError(f"the backend diffusion needs a model: --model with a preset ({known}), a folder or a hub name")
+    return DiffusionPictures.of(settings["model"], **{name: settings[name] for name in settings.keys() - {"model"}})
+
+
+def _workforce(backend: str) -> Workforce:
+    from rebind.annotate.embeddings import gpu_workforce
+
+    return gpu_workforce() if backend == "diffusion" else Workforce()
+
+
+def _require_known(backend: str, settings: dict[str, Any], stage: Any) -> None:
+    known = {each.name for each in fields(stage) if each.init} - {"name", "part_size", "data"}
+    if unknown := sorted(settings.keys() - known):
+        raise UserError(
+            f"unknown setting {unknown[0]!r} of backend {backend!r}; the known ones are: {', '.join(sorted(known))}"
+        )

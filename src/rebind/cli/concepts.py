@@ -45,8 +45,8 @@ def extract(
     """Cut captions into concepts and write them beside the captions.
 
     More options follow DATA, each with a value: --keep-determiners true, --keep-numbers false, --relations true,
-    --stop-concepts pictures,places,vague,FILE, --max-per-image 8, --min-frequency 5; for spacy --pipeline NAME; for llm --base-url URL
-    --model NAME. The same command continues a run that was stopped or killed.
+    --stop-concepts pictures,places,vague,FILE, --max-per-image 8, --min-frequency 5; for spacy --pipeline NAME; for
+    llm --base-url URL --model NAME. The same command continues a run that was stopped or killed.
     """
     from rebind.annotate import annotate_concepts, extract_file
     from rebind.engine import Workforce
@@ -69,7 +69,7 @@ def evaluate(
     gold: Annotated[Path, typer.Argument(help='JSON lines {"caption", "concepts"}, labelled by hand')],
     captions: Annotated[
         Path | None,
-        typer.Option(help="for labels without captions: JSON lines {key, caption}, or COCO's captions file"),
+        typer.Option(help="of labels without any: JSON lines {key, caption}, or COCO's captions file"),
     ] = None,
     backend: Annotated[str, typer.Option(help="what finds the noun phrases: textblob, spacy or llm")] = "textblob",
 ) -> None:

@@ -28,9 +28,9 @@ def negatives(
 ) -> None:
     """Write hard negative captions beside the captions: swap, replace, add, negate.
 
-    More options follow DATA, each with a value: --families swap_att,replace_obj, --all-captions true; for rules --count 3
-    --seed 1 --substitutes FILE; for llm --model NAME --base-url http://localhost:8000/v1 --temperature 0.7 --concurrency
-    16 --cache FOLDER, the key being in REBIND_LLM_API_KEY. The same command continues a run that was stopped or killed.
+    More options follow DATA, each with a value: --families swap_att,replace_obj, --all-captions true; for rules --count
+    3 --seed 1 --substitutes FILE; for llm --model NAME --base-url http://localhost:8000/v1 --temperature 0.7
+    --concurrency 16 --cache FOLDER, the key being in REBIND_LLM_API_KEY. The same command continues a run that was stopped or killed.
     """
     from rebind.annotate.negatives import annotate_negatives, negate_file
     from rebind.engine import Workforce
@@ -47,19 +47,67 @@ def negatives(
     say(f"The negatives are in {written.place}.")
 
 
-@app.command()
+@app.command(context_settings=ANY_OPTION)
+def pictures(
+    context: typer.Context,
+    data: Annotated[str, typer.Argument(help="captioned images with negatives: folder, captions file or shards")],
+    backend: Annotated[str, typer.Option(help="what draws: diffusion, or world for the built-in scenes")] = "diffusion",
+    families: Annotated[str | None, typer.Option(help="families of negatives, separated by commas; all")] = None,
+    filter_by: Annotated[
+        str | None, typer.Option(help="keep a picture if this CLIP or SigLIP model finds it nearer to its caption")
+    ] = None,
+    engine: Engine = "local",
+    jobs: Jobs = None,
+    address: Address = None,
+) -> None:
+    """Draw a picture for every hard negative caption, beside the captions.
+
+    More options follow DATA, each with a value: for diffusion --model sdxl-turbo (or a folder or hub name of any
+    text-to-image pipeline of diffusers) --steps 4 --guidance 0 --size 512 --seed 1 --batch-size 8 --dtype bfloat16; for
+    world --size 48. The same command continues a run that was stopped or killed.
+    """
+    from rebind.annotate.pictures import annotate_pictures
+    from rebind.engine import Workforce
+
+    _, settings = options(None, context.args)
+    drawn = annotate_pictures(
+        data,
+        backend,
+        None if families is None else families.split(","),
+        None if filter_by is None else {"model": filter_by},
+        None if (engine, jobs, address) == ("local", None, None) else Workforce(engine, jobs, address),
+        **settings,
+    )
+    _print_tally(drawn.tally)
+    say(f"{drawn.pictures:,} pictures are in {drawn.place}.")
+
+
+@app.command(context_settings=ANY_OPTION)
 def neighbours(
-    data: Annotated[Path, typer.Argument(help="captioned images: folder, captions file or shards")],
+    context: typer.Context,
+    data: Annotated[str, typer.Argument(help="captioned images: folder, captions file or shards")],
     model: Annotated[str, typer.Option(help="a run's folder, a model folder or a hub name")],
     count: Annotated[int, typer.Option(help="neighbours of each sample", min=1)] = 8,
     by: Annotated[str, typer.Option(help="what to compare: image or text")] = "image",
+    engine: Engine = "local",
+    jobs: Jobs = None,
+    address: Address = None,
 ) -> None:
-    """Find look-alike samples and write them beside the captions, for hard batches."""
+    """Find look-alike samples and write them beside the captions, for hard batches.
+
+    More options follow DATA, each with a value: --method auto, exact or faiss, --recall 0.95 (of faiss),
+    --duplicates-above 0.98, --seed 0. The same command continues a run that was stopped or killed.
+    """
     from rebind.annotate import annotate_neighbours
+    from rebind.engine import Workforce
     from rebind.evaluate import model_folder
 
-    written = annotate_neighbours(data, model_folder(model), count, by)
+    _, settings = options(None, context.args)
+    workforce = None if (engine, jobs, address) == ("local", None, None) else Workforce(engine, jobs, address)
+    written = annotate_neighbours(data, model_folder(model), by, workforce, count=count, **settings)
     say(f"The neighbours of {written.samples} samples are in {written.file}.")
+    if "recall" in written.made_by:
+        say(f"They were found by an index, with a recall of {written.made_by['recall']:.3f} on a sample.")
     if written.broken:
         examples = "; ".join(f"{sample['key']}: {sample['reason']}" for sample in written.named[:3])
         say(f"{written.broken} samples are broken and have none ({examples}).")

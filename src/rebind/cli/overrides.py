@@ -46,7 +46,8 @@ def options(first: str | None, arguments: list[str]) -> tuple[str | None, dict[s
     import yaml
 
     if first is not None and first.startswith("-"):
-        first, arguments = None, [first, *arguments]
+        arguments = [first, *arguments]
+        first = None
     given = overrides(arguments)
     return first, {name: yaml.safe_load(value) if isinstance(value, str) else value for name, value in given.items()}
 

@@ -55,6 +55,3 @@ def caption_row(line: str, place: str) -> tuple[str, str]:
             reason = "is missing" if name not in row else f"is {row[name]!r}"
             raise UserError(f"{place}: field {name!r} {reason}; it must be a text that is not empty")
     return row["key"], row["caption"]
-
-
-_row = caption_row

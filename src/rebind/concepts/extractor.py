@@ -7,6 +7,7 @@ import inspect
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, fields
+from functools import cache
 from typing import Any, Protocol
 
 from rebind.concepts.mentions import Mentions
@@ -87,7 +88,7 @@ class Extractor:
         if not all(captions):
             raise UserError("a caption is blank; it must hold at least one word to have concepts")
         wanted = {"relations": self.options.relations, "tally": tally}
-        wanted = {name: value for name, value in wanted.items() if _takes(self.backend.read_many, name)}
+        wanted = {name: value for name, value in wanted.items() if _takes(type(self.backend).read_many, name)}
         return [self.options.choose(mentions) for mentions in self.backend.read_many(captions, **wanted)]
 
 
@@ -131,12 +132,15 @@ def _checked(backend: str, build: Callable[..., Backend], settings: dict[str, An
         wanted = str if default is inspect.Parameter.empty else type(default)
         fits = isinstance(value, (int, float) if wanted is float else wanted)
         if default is not None and (not fits or (isinstance(value, bool) and wanted is not bool)):
-            raise UserError(f"setting {name!r} of backend {backend!r} is {value!r}; it must be a {wanted.__name__}")
+            raise UserError(
+                f"setting {name!r} of backend {backend!r} is {value!r}; it must be of type {wanted.__name__}"
+            )
     for name, parameter in parameters.items():
         if parameter.default is inspect.Parameter.empty and name not in settings:
             raise UserError(f"backend {backend!r} needs the setting {name!r}")
     return settings
 
 
+@cache
 def _takes(method: Callable[..., Any], name: str) -> bool:
     return name in inspect.signature(method).parameters

@@ -95,6 +95,3 @@ def written(words: list[str]) -> str:
     """A phrase as it is written: spaces between the words, but not before "'s" and commas."""
     phrase = " ".join(words)
     return phrase.replace(" 's", "'s").replace(" ’s", "’s").replace("s ' ", "s' ").replace(" ,", ",")
-
-
-_phrases = base_phrases

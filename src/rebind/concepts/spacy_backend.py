@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rebind.concepts import words as known
@@ -54,7 +55,7 @@ class SpacyBackend:
             and spaCy must know the noun chunks of its language.
 
     Raises:
-        UserError: when spaCy or the pipeline is not installed.
+        UserError: when spaCy or the pipeline is not installed, or spaCy knows no noun chunks of its language.
     """
 
     pipeline: str = "en_core_web_sm"
@@ -77,7 +78,7 @@ class SpacyBackend:
         """What each caption mentions; relations only when they are asked for.
 
         Raises:
-            UserError: when the pipeline does not parse, or spaCy knows no noun chunks of its language.
+            UserError: when the pipeline lacks a parser or a tagger.
         """
         nlp = _load(self.pipeline)
         texts = (" ".join(caption.split())[: nlp.max_length] for caption in captions)
@@ -89,13 +90,7 @@ class SpacyBackend:
                 f"the spaCy pipeline {self.pipeline!r} lacks a parser or a tagger; choose one with both, such as "
                 "en_core_web_sm"
             )
-        try:
-            return mentions_of(doc, relations)
-        except NotImplementedError as error:
-            raise UserError(
-                f"spaCy knows no noun chunks of the language {doc.lang_!r} of the pipeline {self.pipeline!r}; choose a "
-                "pipeline of another language, such as en_core_web_sm"
-            ) from error
+        return mentions_of(doc, relations)
 
 
 def mentions_of(doc: Doc, relations: bool = False) -> Mentions:
@@ -104,21 +99,18 @@ def mentions_of(doc: Doc, relations: bool = False) -> Mentions:
     Args:
         doc: with parts of speech and dependencies as spaCy's own English pipelines label them.
         relations: whether to read relations off the tree, too.
-
-    Raises:
-        NotImplementedError: when spaCy knows no noun chunks of the language.
     """
     words = [token.lower_ for token in doc]
     classes = [_class_of(token) for token in doc]
-    spans, phrases = [], []
+    heads, phrases = [], []
     for chunk in doc.noun_chunks:
         start, end = _without_determiner(chunk, classes)
         if classes[end - 1] != NOUN or start == end or names_nothing(words, classes, start, end):
             continue
         determiner = [words[place] for place in range(chunk.start, start) if classes[place] == DETERMINER]
-        spans.append((start - len(determiner), end))
+        heads.append(end - 1)
         phrases.append(Phrase(doc[start:end].text.lower(), " ".join(determiner)))
-    return Mentions(phrases, relations_of_tree(doc, spans) if relations else ())
+    return Mentions(phrases, relations_of_tree(doc, heads) if relations else ())
 
 
 def _class_of(token: Token) -> str:
@@ -158,10 +150,16 @@ def _load(pipeline: str) -> Language:
     try:
         nlp = spacy.load(pipeline)
     except (OSError, ValueError, ImportError) as error:
+        name = pipeline if Path(pipeline).name == pipeline else "en_core_web_sm"
         raise UserError(
-            f"spaCy cannot load the pipeline {pipeline!r}; install it with: python -m spacy download "
-            f"{'en_core_web_sm' if '/' in pipeline else pipeline}, or give the name or folder of another"
+            f"spaCy cannot load the pipeline {pipeline!r}; install one with: python -m spacy download {name}, or give "
+            "the name or folder of another"
         ) from error
+    if nlp.vocab.get_noun_chunks is None:
+        raise UserError(
+            f"spaCy knows no noun chunks of the language {nlp.lang!r} of the pipeline {pipeline!r}; choose a pipeline "
+            "of another language, such as en_core_web_sm"
+        )
     for name in nlp.pipe_names:
         writes = set(nlp.get_pipe_meta(name).assigns)
         if writes and not writes & _NEEDED:

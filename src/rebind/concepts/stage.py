@@ -10,6 +10,8 @@ from typing import Any
 from rebind.concepts.extractor import Extractor, build_extractor
 from rebind.engine.stage import Item, Made
 
+_WITHOUT_EFFECT = ("cache", "concurrency")  # settings of backends that no concept depends on
+
 
 @dataclass
 class ConceptStage:
@@ -44,7 +46,10 @@ class ConceptStage:
     @property
     def settings(self) -> dict[str, Any]:
         """Backend, its version, every option and setting, defaults included."""
-        return {"backend": self.backend, "version": self.extractor.version, **self.extractor.settings}
+        extractor = self.extractor
+        given = {name: value for name, value in extractor.settings.items() if name not in _WITHOUT_EFFECT}
+        own = getattr(extractor.backend, "settings", {})  # more than it was given, e.g. the digest of a prompt
+        return {"backend": self.backend, "version": extractor.version, **given, **own}
 
     def open(self) -> Callable[[list[Item]], Made]:
         """The work on one part; what is heavy is loaded by the first."""

@@ -22,7 +22,6 @@ WORD = re.compile(
     r"|['’][a-z]+"
     r"|[^\w\s]"
 )
-_WORD = WORD
 
 
 @dataclass(frozen=True)

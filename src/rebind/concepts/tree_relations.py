@@ -16,14 +16,14 @@ _OF_NOUNS = _CLAUSES_OF_NOUNS | {"prep", "advmod"}  # an adverb: "next to"
 _DESCRIBING = frozenset(("ADJ", "ADV", "CCONJ"))
 
 
-def relations_of_tree(doc: Doc, spans: list[tuple[int, int]]) -> list[Relation]:
+def relations_of_tree(doc: Doc, heads: list[int]) -> list[Relation]:
     """What a text says of its noun phrases, in order of the last word.
 
     Args:
         doc: parsed.
-        spans: half-open ranges of tokens, the phrases; the last token of each is its head.
+        heads: place of the head of each phrase.
     """
-    phrase_of = {end - 1: number for number, (_, end) in enumerate(spans)}
+    phrase_of = {head: number for number, head in enumerate(heads)}
     found = []
     for token in doc:
         if token.i in phrase_of:

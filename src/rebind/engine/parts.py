@@ -129,10 +129,11 @@ class PartBlocks:
         return len(self.rows)
 
     def __getitem__(self, number: int) -> list[Item]:
-        if not 0 <= number < len(self.rows):
-            raise IndexError(number)
         with Parts(self.folder, "jsonl").path(number).open(encoding="utf-8") as lines:
             return [json.loads(line) for line in lines]
+
+    def __iter__(self) -> Iterator[list[Item]]:
+        return (self[number] for number in range(len(self)))
 
     @property
     def items(self) -> int:

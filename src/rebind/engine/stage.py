@@ -30,13 +30,16 @@ class Stage(Protocol):
     The rows of a part are a function of its items and the settings alone: whatever is random is seeded by key. That is
     what makes an interrupted run equal to an uninterrupted one, and one engine equal to another.
 
-    Attributes:
-        name: of the annotation that it writes, e.g. ``concepts``.
-        part_size: how many items make a part.
+    A stage may also say ``gpus``: how many of them each worker needs; no more than that is taken of a Ray cluster.
     """
 
-    name: str
-    part_size: int
+    @property
+    def name(self) -> str:
+        """Of the annotation that it writes, e.g. ``concepts``."""
+
+    @property
+    def part_size(self) -> int:
+        """How many items make a part."""
 
     @property
     def settings(self) -> dict[str, Any]:

@@ -142,8 +142,8 @@ def _choose(
     """The foils of one family, at most one a sample and no more than asked for, in the order of the source."""
     own = _some_of_each(foils, vetoed, settings.seed)
     if not scorers or not own:
-        allowed = [(preferred, foil) for preferred, foil in own if (foil.row, foil.foil) not in vetoed]
-        first = {foil.row: (preferred, foil) for preferred, foil in reversed(allowed)}
+        left = [(preferred, foil) for preferred, foil in own if (foil.row, foil.foil) not in vetoed]
+        first = {foil.row: (preferred, foil) for preferred, foil in reversed(left)}
         best = sorted(first.values(), key=lambda pair: -pair[0])[: settings.per_family]
         return sorted((foil for _, foil in best), key=lambda foil: foil.row), None
     other = _some_of_each(beside_other_captions(source, [foil for _, foil in own]), vetoed, settings.seed)

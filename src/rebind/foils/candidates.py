@@ -19,6 +19,7 @@ from rebind.types import UserError
 #: Gives rows ``{"key", "negatives": [{"caption", "family", "edits", "of"}]}`` of items ``{"key", "captions", …}``.
 WriteNegatives = Callable[[list[dict[str, Any]]], Iterable[dict[str, Any]]]
 
+UNNAMED = "unnamed"  # the family of negatives of which nobody said how they were made
 ONE_SIDED = 0.97  # share of a family's foils that are longer than their caption from which on length gives it away
 _EDGES = re.compile(r"^\W+|\W+$")
 
@@ -118,13 +119,14 @@ def _read(key: str, row: int, captions: tuple[str, ...], negatives: Any) -> Iter
         try:
             if not isinstance(negative, Mapping):
                 raise ValueError('each must be an object like {"caption": "...", "family": "swap_att"}')
-            text, family = text_field(negative.get("caption"), "caption"), text_field(negative.get("family"), "family")
+            text = text_field(negative.get("caption"), "caption")
+            family = text_field(negative.get("family") or UNNAMED, "family")
             if not re.fullmatch(r"[\w-]{1,60}", family):  # it becomes the name of a file
                 raise ValueError(f"`family` must be made of letters, digits, _ and -, not {family!r}")
-            of = negative.get("of", 0)
+            of = negative.get("of") or 0
             if not isinstance(of, int) or not 0 <= of < len(captions):
                 raise ValueError(f"`of` must be the number of one of its {len(captions)} captions, not {of!r}")
-            edits = tuple((int(start), int(end)) for start, end in negative.get("edits", ()))
+            edits = tuple((int(start), int(end)) for start, end in negative.get("edits") or ())
         except (TypeError, ValueError) as error:
             raise UserError(f"the negatives of the key {key!r}: {error}") from None
         yield FoilPair(family, row, key, captions[of], text, captions[of], edits)

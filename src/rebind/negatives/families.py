@@ -57,8 +57,12 @@ def edits_between(caption: str, foil: str) -> tuple[tuple[int, int], ...]:
     kept = 0
     while kept < min(len(old), len(texts)) - same and old[-1 - kept] == texts[-1 - kept]:
         kept += 1
-    changed = slice(same, len(texts) - kept)
-    matcher = SequenceMatcher(None, old[same : len(old) - kept], texts[changed], autojunk=False)
+    gone, come = old[same : len(old) - kept], texts[same : len(texts) - kept]
+    if not gone and not come:
+        return ()
+    if not gone or not come or len(gone) == len(come) == 1:
+        return (_span(foil, new, same, same + len(come)),)
+    matcher = SequenceMatcher(None, gone, come, autojunk=False)
     spans = []
     for operation, _, _, first, last in matcher.get_opcodes():
         if operation != "equal":

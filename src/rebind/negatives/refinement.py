@@ -63,8 +63,8 @@ def balance(
         samples: (n,) number or name of the sample of each; at most one candidate of a sample is kept.
         preference: (n,) from 0 to 1; among equally good choices the preferred ones are kept.
         limit: keep no more than these.
-        allowed: (n,) bool, those that may be kept; all when None. The bins are those of all candidates, so that to forbid
-            a few changes little else.
+        allowed: (n,) bool, those that may be kept; all when None. The bins are those of all candidates, so that
+            forbidding a few changes little else.
 
     Returns:
         rows kept, ascending.
@@ -139,8 +139,8 @@ def refine(
         seed: of the folds.
 
     Returns:
-        the choice; to the given judges its scores add ``classifier``, trained on all candidates, and
-        ``classifier_retrained``, trained on those that remained. Both are cross-fitted over samples.
+        the choice; its scores add ``classifier``, trained on all candidates, and ``classifier_retrained``, trained on
+        those that remained, to the given judges. Both are cross-fitted over samples.
     """
     samples = np.unique(np.array(pairs.samples, dtype=object), return_inverse=True)[1]
     features = pair_features(pairs.captions, pairs.foils)
@@ -167,18 +167,20 @@ def refine(
         remaining = choose(allowed=allowed)
     kept = rows[remaining if limit is None or remaining.sum() <= limit else choose(limit, remaining)]
 
-    first = np.lexsort((-preference, samples))
-    first = first[np.unique(samples[first], return_index=True)[1]]
     before = judged | {"classifier_retrained": judged["classifier"]}
     after = judged | {"classifier_retrained": classifier(remaining, _ROUNDS + 1)}
-    return Refinement(
-        kept,
-        int(remaining.sum()),
-        {name: BlindScore.of(gap[first], samples[first]) for name, gap in before.items()},
-        {name: BlindScore.of(gap[kept], samples[kept]) for name, gap in after.items()} if len(kept) else {},
-        one_sided,
-        after,
-    )
+    scores = _scores(before, samples, _preferred(samples, preference)), _scores(after, samples, kept)
+    return Refinement(kept, int(remaining.sum()), *scores, one_sided, after)
+
+
+def _scores(gaps: Mapping[str, np.ndarray], samples: np.ndarray, rows: np.ndarray) -> dict[str, BlindScore]:
+    return {name: BlindScore.of(gap[rows], samples[rows]) for name, gap in gaps.items()} if len(rows) else {}
+
+
+def _preferred(samples: np.ndarray, preference: np.ndarray) -> np.ndarray:
+    """The row of each sample's most preferred candidate."""
+    order = np.lexsort((-preference, samples))
+    return order[np.unique(samples[order], return_index=True)[1]]
 
 
 def _one_sided(gaps: Mapping[str, np.ndarray]) -> tuple[str, ...]:

@@ -73,9 +73,11 @@ def gerund(verb: str) -> str:
 
 
 _SILENT_H = re.compile(r"hour|honest|honou?r|heir")
-_SOUNDS_YOU = re.compile(r"uni(?:[cfqstv]|on)|u(?:s[aeiu]|kr|k[eu]|r(?:in|an|ea)|ten|t[ie]|bi|fo\b|v)|eu|ewe|yu|u(?:-|$)|u\.")
+_SOUNDS_YOU = re.compile(
+    r"uni(?:[cfqstv]|on)|u(?:s[aeiu]|kr|k[eu]|r(?:in|an|ea)|ten|t[ie]|bi|fo\b|v)|eu|ewe|yu|u(?:-|$)|u\."
+)
 _SOUNDS_WON = re.compile(r"on(?:e(?:\b|-|s|self)|ce)")
-_LETTERS = re.compile(r"[B-DF-HJ-NP-TV-XZ0-9]+$|(?:SUV|UFO|USB|UPS|ATM|IBM|USA?|UK|ESPN|IPA)$|[A-Za-z]-")
+_LETTERS = re.compile(r"[B-DF-HJ-NP-TV-XZ0-9]+$|(?:SUV|MRI|NBA|UFO|USB|UPS|ATM|IBM|USA?|UK|ESPN|IPA)$|[A-Za-z]-")
 _LETTERS_WITH_VOWEL = tuple("aefhilmnorsx")
 _NUMBERS_WITH_VOWEL = re.compile(r"8|11(?!\d)|18(?!\d)")
 

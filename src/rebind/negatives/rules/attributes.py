@@ -10,7 +10,8 @@ from rebind.concepts.words import COLOURS, PICTURES, SHADES, word_set
 from rebind.negatives.lexicon import Value
 from rebind.negatives.lexicon.nouns import read_lines
 from rebind.negatives.rules.editing import Change
-from rebind.negatives.rules.scene import Scene, Thing
+from rebind.negatives.rules.scene import Scene
+from rebind.negatives.rules.things import Thing
 
 _JOINING = frozenset(("and", "or", "&", ",", "-", "/", "with"))
 _NOT_REAL = word_set(
@@ -18,6 +19,8 @@ _NOT_REAL = word_set(
     "kite kites costume costumes plush doll dolls figurine figurines teddy graffiti mural decorated art artwork logo"
 )
 
+#: People who may well be named after what they wear: "the blue team".
+_DRESSED_ALIKE = word_set("team crowd audience passenger spectator family couple customer worker group")
 _HARDLY = 0.01
 
 
@@ -113,6 +116,9 @@ def _determined(thing: Thing) -> bool:
 
 def _never(scene: Scene, thing: Thing) -> list[str]:
     """Attributes that the thing does not have, by its kind and by what the corpus says of such things."""
+    named_by_one = not scene.attributes.words.keys().isdisjoint(thing.noun.split())  # "wood table"
+    if thing.noun in _DRESSED_ALIKE or named_by_one:
+        return []
     met = scene.substitutes.attributes.get(thing.noun, {})
     most = _HARDLY * scene.substitutes.nouns.get(thing.noun, 0)
     words = improbable().get(thing.kind, ())

@@ -42,7 +42,7 @@ def rewrite(reading: Reading, changes: Iterable[Change]) -> str:
     words.extend((_gap_before(reading, old), reading.words[old].text, False) for old in rest)
     if words and words[0][2] and len(words) > 1 and words[1][1:] == (reading.words[0].text, False):
         words[1] = (" ", _uncapitalised(reading), False)
-    caption = "".join(gap + text for gap, text, _ in _with_articles(words)).lstrip()
+    caption = "".join(gap + text for gap, text, _ in _with_articles(words, shouting)).lstrip()
     lead = reading.caption[: reading.words[0].start]
     if reading.words[0].text[:1].isupper():
         caption = caption[:1].upper() + caption[1:]
@@ -60,12 +60,12 @@ def _gap_before(reading: Reading, place: int) -> str:
     return reading.caption[reading.words[place - 1].end : reading.words[place].start] if place else ""
 
 
-def _with_articles(words: list[tuple[str, str, bool]]) -> list[tuple[str, str, bool]]:
-    """The words with "a" or "an" as the new word after it wants; "A" that is no longer first becomes small."""
+def _with_articles(words: list[tuple[str, str, bool]], shouting: bool) -> list[tuple[str, str, bool]]:
+    """The words with "a" or "an" as the new word after it wants, in capitals if all are."""
     fixed = list(words)
     for place, (gap, text, new) in enumerate(words[:-1]):
         _, following, follower_is_new = words[place + 1]
         if text.lower() in ("a", "an") and (new or follower_is_new):
-            right = article(following)
-            fixed[place] = (gap, right.capitalize() if text[0].isupper() else right, new)
+            right = article(following.lower()).upper() if shouting else article(following)
+            fixed[place] = (gap, right.capitalize() if text[0].isupper() and not shouting else right, new)
     return fixed

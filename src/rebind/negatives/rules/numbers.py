@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from rebind.concepts.words import PICTURES, VERBS, third_person, word_set
 from rebind.negatives.lexicon.inflection import plural
 from rebind.negatives.rules.editing import Change
-from rebind.negatives.rules.scene import Scene, Thing
+from rebind.negatives.rules.scene import Scene
+from rebind.negatives.rules.things import Thing
 
 NUMBERS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 _SINGULAR_VERBS = {"is": "are", "has": "have", "was": "were", **{third_person(verb): verb for verb in VERBS}}

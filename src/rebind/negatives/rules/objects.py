@@ -9,7 +9,8 @@ from rebind.concepts.words import PICTURES, SEVERAL, word_set
 from rebind.negatives.lexicon.inflection import article, plural
 from rebind.negatives.lexicon.nouns import ALIVE, read_lines, word_list
 from rebind.negatives.rules.editing import Change
-from rebind.negatives.rules.scene import Scene, Thing
+from rebind.negatives.rules.scene import Scene
+from rebind.negatives.rules.things import Thing
 
 #: Words by which a caption would contradict itself once a man became a woman.
 GENDERED = word_set("he him his himself she her hers herself male female beard bearded mustache pregnant")
@@ -70,7 +71,7 @@ def replace_obj(scene: Scene) -> Iterator[tuple[Change, ...]]:
         if not _replaceable(scene, thing):
             continue
         for noun in scene.shuffled(_candidates(scene, thing)):
-            if fits(scene, noun) and _elsewhere(scene, thing, noun) and _follows(scene, thing, noun):
+            if _follows(scene, thing, noun) and _elsewhere(scene, thing, noun) and fits(scene, noun):
                 start = _first_to_go(scene, thing, noun)
                 yield (Change(start, thing.end, plural(noun) if thing.plural else noun),)
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from rebind.concepts.phrases import read_caption
 from rebind.negatives.lexicon import load_nouns
+from rebind.negatives.rules.things import things_in
 from rebind.storage import write_text
 from rebind.types import UserError
 
@@ -20,6 +21,7 @@ FEWEST = 4
 #: A thing is improbable in a scene when it is met there less than this many times as often as by chance.
 RARE = 0.25
 _NOUNS = 1500
+_MOST_PAIRS = 2_000_000
 
 
 @dataclass(frozen=True)
@@ -43,8 +45,6 @@ class Substitutes:
     @classmethod
     def mine(cls, pictures: Iterable[Sequence[str]]) -> Substitutes:
         """Read a corpus once; each item holds the captions (or the concepts) of one picture."""
-        from rebind.negatives.rules.scene import things_in  # scenes hold substitutes
-
         lexicon = load_nouns()
         count, nouns, pairs = 0, Counter[str](), Counter[tuple[str, str]]()
         attributes: dict[str, Counter[str]] = defaultdict(Counter)
@@ -63,6 +63,8 @@ class Substitutes:
                     after[thing.noun][reading.lower(thing.phrase.start - 1)] += 1
             nouns.update(names)
             ordered = sorted(names)
+            if len(pairs) > _MOST_PAIRS:  # of a corpus without end, keep what is met more than once
+                pairs = Counter({pair: number for pair, number in pairs.items() if number > 1})
             pairs.update((one, other) for place, one in enumerate(ordered) for other in ordered[place + 1 :])
         kept = dict(sorted(nouns.items(), key=lambda item: (-item[1], item[0]))[:_NOUNS])
         together: dict[str, dict[str, int]] = {}

@@ -9,7 +9,8 @@ from rebind.concepts.words import word_set
 from rebind.negatives.lexicon.inflection import plural
 from rebind.negatives.lexicon.nouns import ALIVE
 from rebind.negatives.rules.editing import Change
-from rebind.negatives.rules.scene import Scene, Thing
+from rebind.negatives.rules.scene import Scene
+from rebind.negatives.rules.things import Thing
 
 #: Relations that never hold both ways; "on" and the like after a posture, or right after the first thing.
 _PLACES = (

@@ -18,9 +18,10 @@ from rebind.negatives.rules.negation import negate
 from rebind.negatives.rules.numbers import replace_num
 from rebind.negatives.rules.objects import add_obj, replace_obj
 from rebind.negatives.rules.relations import replace_rel
-from rebind.negatives.rules.scene import Scene, Thing, things_in
+from rebind.negatives.rules.scene import Scene
 from rebind.negatives.rules.substitutes import Substitutes
 from rebind.negatives.rules.swaps import swap_obj, swap_rel
+from rebind.negatives.rules.things import Thing, things_in
 
 #: What proposes the negatives of each family.
 PROPOSALS: dict[str, Callable[[Scene], Iterator[tuple[Change, ...]]]] = {
