@@ -55,14 +55,13 @@ COMMANDS = {
     ],
     "world": ["--out", "--train", "--test", "--pretrain", "--seed", "--picture-size", "--format", "--negatives"],
     "concepts": [],
-    "concepts extract": [
-        *["[data]", "--captions", "--out", "--backend", "--engine", "--jobs", "--address"]
-    ],
+    "concepts extract": [*["[data]", "--captions", "--out", "--backend", "--engine", "--jobs", "--address"]],
     "concepts evaluate": ["gold", "--captions", "--backend"],
     "data": [],
     "data inspect": ["source", "--out", "--limit", "--pictures", "--decode"],
     "data pack": ["source", "--out", "--samples-per-shard", "--max-side", "--without-annotations"],
     "negatives": ["[data]", "--captions", "--out", "--backend", "--engine", "--jobs", "--address"],
+    "foils": ["data", "--out", "--families", "--share", "--per-family", "--vetoes", "--judge", "--seed"],
     "pictures": ["data", "--backend", "--families", "--filter-by", "--engine", "--jobs", "--address"],
     "neighbours": ["data", "--model", "--count", "--by", "--engine", "--jobs", "--address"],
     "train": ["[recipe]", "--settings"],

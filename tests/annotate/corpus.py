@@ -3,11 +3,11 @@
 import itertools
 import json
 
-COLOURS = "red green blue white black brown yellow grey wooden plastic".split()
-THINGS = "cup chair table dog cat bicycle umbrella bench kite bowl train horse laptop vase bird".split()
-RELATIONS = "on top of|under|next to|in front of|behind".split("|")
-PEOPLE = "man woman boy girl child".split()
-DEEDS = "holding|looking at|standing near|sitting beside".split("|")
+COLOURS = ["red", "green", "blue", "white", "black", "brown", "yellow", "grey", "wooden", "plastic"]
+THINGS = ["cup", "chair", "table", "dog", "cat", "bicycle", "umbrella", "bench", "kite", "bowl", "train", "horse"]
+RELATIONS = ["on top of", "under", "next to", "in front of", "behind"]
+PEOPLE = ["man", "woman", "boy", "girl", "child"]
+DEEDS = ["holding", "looking at", "standing near", "sitting beside"]
 
 
 def captions(count):
@@ -17,9 +17,7 @@ def captions(count):
         if count == 0:
             return
         count -= 1
-        yield (
-            f"A {colour} {thing} {relation} the {other} {second}, and a {person} {deed} two {third} {object_}s."
-        )
+        yield (f"A {colour} {thing} {relation} the {other} {second}, and a {person} {deed} two {third} {object_}s.")
 
 
 def write_captions(path, count):

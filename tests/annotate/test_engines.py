@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 from corpus import write_captions, write_folder
-from killing import contents, kill_at_random, run_to_the_end
 
+from killing import contents, kill_at_random, run_to_the_end
 from rebind.world import WorldSettings, write_world
 
 pytestmark = pytest.mark.slow

@@ -82,7 +82,8 @@ def annotate_pictures(
 
     Args:
         data: anything that ``rebind.data.open_source`` opens, with the annotation ``negatives``.
-        backend: ``diffusion`` for any text-to-image pipeline of diffusers, ``world`` for captions of the built-in world.
+        backend: ``diffusion`` for any text-to-image pipeline of diffusers, ``world`` for captions of the built-in
+            world.
         families: negatives of these only; all when None.
         filter_by: keep pictures that a model finds right only: ``model``, perhaps ``margin`` and ``minimum``; see
             :class:`rebind.annotate.filtered_pictures.FilteredPictures`.

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich import box
 from rich.table import Table
 from rich.text import Text
 
@@ -30,7 +31,8 @@ def negatives(
 
     More options follow DATA, each with a value: --families swap_att,replace_obj, --all-captions true; for rules --count
     3 --seed 1 --substitutes FILE; for llm --model NAME --base-url http://localhost:8000/v1 --temperature 0.7
-    --concurrency 16 --cache FOLDER, the key being in REBIND_LLM_API_KEY. The same command continues a run that was stopped or killed.
+    --concurrency 16 --cache FOLDER, the key being in REBIND_LLM_API_KEY. The same command continues a run that was
+    stopped or killed.
     """
     from rebind.annotate.negatives import annotate_negatives, negate_file
     from rebind.engine import Workforce
@@ -111,6 +113,57 @@ def neighbours(
     if written.broken:
         examples = "; ".join(f"{sample['key']}: {sample['reason']}" for sample in written.named[:3])
         say(f"{written.broken} samples are broken and have none ({examples}).")
+
+
+@app.command()
+def foils(
+    data: Annotated[Path, typer.Argument(help="captioned images: folder, captions file or shards")],
+    out: Annotated[Path, typer.Option(help="folder for the benchmark")],
+    families: Annotated[str | None, typer.Option(help="kinds of foils, separated by commas; all")] = None,
+    share: Annotated[float, typer.Option(help="of the samples that are held out for testing")] = 0.2,
+    per_family: Annotated[int, typer.Option(help="foils of each family at most", min=1)] = 500,
+    vetoes: Annotated[Path | None, typer.Option(help="foils to leave out, as the page writes them")] = None,
+    judge: Annotated[list[str] | None, typer.Option(help="a text model as one more blind judge; repeat it")] = None,
+    seed: Annotated[int, typer.Option(help="other samples and foils with another one", min=0)] = 0,
+) -> None:
+    """Make a benchmark of your own captions: foils in SugarCrepe's format that only the picture tells apart.
+
+    The negatives of DATA are taken where `rebind negatives` wrote any, else they are made by rule.
+    """
+    from rebind.data import open_source
+    from rebind.data.annotation_files import has_annotation
+    from rebind.foils import (
+        FoilSettings,
+        annotated_negatives,
+        build_foils,
+        earlier_vetoes,
+        rule_negatives,
+        write_foils,
+    )
+    from rebind.negatives.judges import TextJudge
+
+    wanted = None if families is None else tuple(families.split(","))
+    source = open_source(data)
+    written = has_annotation(source, "negatives")
+    write = annotated_negatives(source) if written else rule_negatives(source, wanted)
+    vetoed = earlier_vetoes(out, vetoes)
+    settings = FoilSettings(wanted, share, per_family, seed=seed)
+    found = build_foils(source, write, settings, vetoed, [TextJudge(model) for model in judge or ()])
+    benchmark = write_foils(found, source, out, vetoed)
+    table = Table("family", "foils", "of samples", "blind before", "blind after", box=box.SIMPLE)
+    for family, refinement in found.refinements.items():
+        counts = found.tally[family]
+        scores = [refinement.before.get("classifier"), refinement.after.get("classifier_retrained")]
+        blind = [_per_cent(score) if score else "–" for score in scores]
+        table.add_row(family, f"{counts['kept']:,}", f"{counts['samples']:,}", *blind)
+    console.print(table)
+    say(f"The page to browse and veto them is {benchmark.page.resolve()}")
+    say(f"rebind eval MODEL --benchmark foils --annotations {out} --images {benchmark.images}")
+    say(f"Train without what was held out: rebind train RECIPE --data {data} --leave-out {out / 'held_out.txt'}")
+
+
+def _per_cent(score: Any) -> str:
+    return f"{score.accuracy:.1%} [{score.low:.1%}, {score.high:.1%}]"
 
 
 def _print_tally(tally: dict[str, int]) -> None:

@@ -189,7 +189,7 @@ class AnnotatedSource(Source):
     ) -> None:
         self.path, self.root, self.annotations = source.path, source.root, source.annotations
         self.keys, self.broken, self.notes = source.keys, source.broken, source.notes
-        self.skipped = dict(source.skipped)
+        self.skipped, self.left_out = dict(source.skipped), source.left_out
         self.has_concepts = source.has_concepts or concepts is not None
         self.has_negatives = source.has_negatives or negatives is not None
         self._source, self._concepts, self._rewrites = source, concepts, rewrites

@@ -76,12 +76,12 @@ def read_neighbours(source: Source) -> np.ndarray:
         if not isinstance(value, list):
             raise ValueError(f"`neighbours` must be a list of keys, not {type(value).__name__}")
         for other in value:
-            if not isinstance(other, str) or other not in rows:
+            if not isinstance(other, str) or (other not in rows and other not in source.left_out):
                 raise ValueError(
                     f"the neighbour {other!r} is no key of {source.path}; "
                     f"write the file anew with `rebind neighbours {source.path} --model MODEL`"
                 )
-        return [rows[other] for other in value]
+        return [rows[other] for other in value if other in rows]
 
     for row, found in match_annotation(source, "neighbours", rows, read):
         others = [other for other in found if other != row]

@@ -35,6 +35,7 @@ class Source(ABC):
         notes: what was guessed in opening, a sentence each.
         has_concepts: whether the source has concepts of its own, without any annotation.
         has_negatives: whether it has hard negatives of its own.
+        left_out: keys of samples that are in the files and shall not be used.
     """
 
     path: Path
@@ -46,6 +47,7 @@ class Source(ABC):
     notes: tuple[str, ...] = ()
     has_concepts: bool = False
     has_negatives: bool = False
+    left_out: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:

@@ -26,6 +26,7 @@ class Recipe(BaseModel):
     model: str = Field("google/siglip-base-patch16-224", description="folder or hub name, or small-siglip")
     from_scratch: bool = Field(False, description="start from random weights of the same architecture")
     data: Path = Field(description="captioned images: a folder, a captions file or WebDataset shards")
+    leave_out: Path | None = Field(None, description="file of keys not to train on, e.g. held_out.txt of rebind foils")
     out: Path = Field(description="the run's folder")
     objective: str | dict[str, float] = Field(
         "c2lip", description="name of a file in rebind/objectives, or several with their weights"

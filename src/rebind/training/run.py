@@ -13,10 +13,12 @@ from transformers.integrations import TensorBoardCallback
 from transformers.trainer_callback import PrinterCallback
 
 from rebind.data import Source, open_source
+from rebind.data.annotation_files import has_annotation
 from rebind.data.annotations import with_concepts, with_negatives, with_rewrites
 from rebind.data.broken import BrokenTally
 from rebind.data.collation import Collator
 from rebind.data.dataset import CaptionedImages
+from rebind.data.left_out import leave_out
 from rebind.data.neighbours import NeighbourShuffle, read_neighbours
 from rebind.distributed import process_count
 from rebind.models import DualEncoder, build_small_siglip
@@ -126,6 +128,8 @@ def _check_processes(checkpoint: Path | None) -> None:
 def _open(recipe: Recipe, needs: frozenset[str]) -> Source:
     """The samples with the annotations that the objective and the recipe ask for."""
     source = open_source(recipe.data)
+    if recipe.leave_out is not None:
+        source = leave_out(source, recipe.leave_out)
     wanted = recipe.batch_size * process_count()
     if len(source) < wanted:
         among = f" for {process_count()} processes" if process_count() > 1 else ""
@@ -133,7 +137,7 @@ def _open(recipe: Recipe, needs: frozenset[str]) -> Source:
             f"{recipe.data} holds {len(source)} samples, fewer than one batch{among}; set batch_size to at most "
             f"{len(source) // process_count()}"
         )
-    if recipe.captions == "drawn" and (source.annotations / "rewrites.jsonl").is_file():
+    if recipe.captions == "drawn" and has_annotation(source, "rewrites"):
         source = with_rewrites(source)
     if "concepts" in needs:
         source = with_concepts(source)
