@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # importing torch takes seconds; the command line must answer sooner
+    import numpy as np
     from torch import Tensor
 
 
@@ -168,6 +169,10 @@ class Score:
         ties: how many items were decided by the tie rule.
         low: lower end of the 95 % bootstrap interval.
         high: upper end of the 95 % bootstrap interval.
+        chance: what guessing gives; None where nobody can say.
+        blind: what the model gives when every image is replaced by the mean of all; None where it was not asked.
+        correct: (n,) numbers whose mean is the value, item by item; for paired tests, not for ``results.json``.
+        clusters: (n,) labels of what is resampled together; None when every item stands alone.
     """
 
     benchmark: str
@@ -178,7 +183,11 @@ class Score:
     ties: int
     low: float
     high: float
+    chance: float | None = None
+    blind: float | None = None
+    correct: np.ndarray | None = field(default=None, repr=False, compare=False)
+    clusters: np.ndarray | None = field(default=None, repr=False, compare=False)
 
     def as_dict(self) -> dict[str, Any]:
         """The row as it stands in ``results.json``."""
-        return dict(vars(self))
+        return {name: value for name, value in vars(self).items() if name not in ("correct", "clusters")}

@@ -42,12 +42,30 @@ class Benchmark(Protocol):
 
 
 def mean_score(
-    benchmark: str, split: str, metric: str, outcomes: Outcomes, clusters: np.ndarray | None = None
+    benchmark: str,
+    split: str,
+    metric: str,
+    outcomes: Outcomes,
+    clusters: np.ndarray | None = None,
+    chance: float | None = None,
 ) -> Score:
     """The share of correct outcomes with its 95 % bootstrap interval, resampled by ``clusters`` when given."""
-    low, high = bootstrap_interval(outcomes.correct, clusters)
-    value = float(outcomes.correct.mean())
-    return Score(benchmark, split, metric, value, len(outcomes), int(outcomes.tied.sum()), low, high)
+    correct = outcomes.correct
+    low, high = bootstrap_interval(correct, clusters)
+    ties = int(outcomes.tied.sum())
+    return Score(
+        benchmark,
+        split,
+        metric,
+        float(correct.mean()),
+        len(outcomes),
+        ties,
+        low,
+        high,
+        chance,
+        correct=correct,
+        clusters=clusters,
+    )
 
 
 def readable_rows(benchmark: str, split: str, images: np.ndarray) -> tuple[np.ndarray, list[Score]]:

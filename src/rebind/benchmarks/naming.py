@@ -2,48 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from rebind.benchmarks.contract import Benchmark
 from rebind.benchmarks.foils import FoilBenchmark, read_foils
+from rebind.benchmarks.kinds import BenchmarkKind
 from rebind.benchmarks.retrieval import read_retrieval
 from rebind.benchmarks.world import read_world
 from rebind.benchmarks.zero_shot import read_zero_shot
 from rebind.types import UserError
 
 
-@dataclass(frozen=True)
-class BenchmarkKind:
-    """A benchmark that can be built by name.
-
-    Attributes:
-        files: what it reads: name of each file or folder → what must be there.
-        build: takes those by name.
-    """
-
-    files: dict[str, str]
-    build: Callable[..., Benchmark]
-
-
-def _foils(name: str) -> BenchmarkKind:
+def _foils(name: str, measures: str, source: str = "") -> BenchmarkKind:
     return BenchmarkKind(
+        measures,
         {
             "annotations": "folder of CATEGORY.json files in the format of SugarCrepe",
             "images": "folder that their file names are relative to",
         },
         lambda annotations, images: FoilBenchmark(name, read_foils(annotations, images)),
+        source,
     )
 
 
 BENCHMARKS: dict[str, BenchmarkKind] = {
-    "world": BenchmarkKind({"data": "folder written by `rebind world`"}, lambda data: read_world(data)),
-    "sugarcrepe": _foils("sugarcrepe"),
-    "foils": _foils("foils"),
-    "retrieval": BenchmarkKind({"data": "source of captioned images"}, lambda data: read_retrieval(data)),
+    "world": BenchmarkKind(
+        "binding, retrieval, zero-shot and retention in the built-in world",
+        {"data": "folder written by `rebind world`"},
+        lambda data: read_world(data),
+    ),
+    "sugarcrepe": _foils(
+        "sugarcrepe",
+        "whether a caption beats a fluent foil: objects, attributes and relations replaced, swapped or added",
+        "https://github.com/RAIVNLab/sugar-crepe (data/) and COCO's val2017 images",
+    ),
+    "foils": _foils("foils", "the same on foils of your own, as `rebind foils` writes them"),
+    "retrieval": BenchmarkKind(
+        "finding the caption of an image and the image of a caption among all",
+        {"data": "source of captioned images"},
+        lambda data: read_retrieval(data),
+    ),
     "zero_shot": BenchmarkKind(
-        {"data": "folder with classes.json, labels.jsonl and the images"}, lambda data: read_zero_shot(data)
+        "naming the class of an image",
+        {"data": "folder with classes.json, labels.jsonl and the images"},
+        lambda data: read_zero_shot(data),
     ),
 }
 
