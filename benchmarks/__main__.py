@@ -1,4 +1,4 @@
-"""``python -m benchmarks [attention steps caching world engine] --json FILE``: measure, print one table, write JSON.
+"""``python -m benchmarks [SUBJECT …] --json FILE``: measure, print one table, write JSON.
 
 All ratios are of one run: what is compared is timed in turns, and the values are medians. An undisturbed machine helps.
 """
@@ -22,7 +22,7 @@ from rich.table import Table
 from benchmarks.attention import Rows
 from rebind.storage import write_json
 
-SUBJECTS = ("attention", "steps", "caching", "world", "engine")
+SUBJECTS = ("attention", "steps", "caching", "world", "engine", "evaluation")
 
 
 def environment() -> dict[str, Any]:

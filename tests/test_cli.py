@@ -21,7 +21,7 @@ PROMISE = {
     "world": "out train test pretrain seed picture-size format",
     "concepts extract": "DATA captions out backend",
     "train": "RECIPE settings",
-    "eval": "MODEL benchmark data annotations images out label list",
+    "eval": "MODEL benchmark out label list",
     "report": "RUNS out title",
     "score": "MODEL IMAGE CAPTIONS",
 }

@@ -41,7 +41,11 @@ LAYERS = {
     "foils": BOTTOM | {"data", "negatives"},
     "annotate": BOTTOM | {"engine", "data", "concepts", "models", "negatives", "world", "llm"},
     "evaluate": BOTTOM | {"benchmarks", "models", "training"},
-    "reports": BOTTOM,
+    "reference": BOTTOM,
+    "reports": BOTTOM | {"reference"},
+    "forgetting": BOTTOM | {"benchmarks", "reports"},
+    "reproduce": BOTTOM | {"benchmarks", "evaluate", "reference", "reports"},
+    "blending": BOTTOM | {"benchmarks", "evaluate", "forgetting", "models", "reports"},
     "quickstart": EVERYTHING - {"cli", "__main__"},
     "cli": EVERYTHING - {"__main__"},
     "__main__": {"cli"},
@@ -65,7 +69,10 @@ COMMANDS = {
     "pictures": ["data", "--backend", "--families", "--filter-by", "--engine", "--jobs", "--address"],
     "neighbours": ["data", "--model", "--count", "--by", "--engine", "--jobs", "--address"],
     "train": ["[recipe]", "--settings"],
-    "eval": ["[model]", "--benchmark", "--data", "--annotations", "--images", "--out", "--label", "--list"],
+    "eval": ["[model]", "--benchmark", "--base", "--out", "--label", "--list"],
+    "compare": ["first", "second", "--out"],
+    "reproduce": ["[name]", "--out", "--model"],
+    "blend": ["base", "tuned", "--benchmark", "--out", "--alpha", "--max-loss", "--report"],
     "report": ["runs", "--out", "--title"],
     "score": ["model", "image", "captions"],
 }
@@ -220,7 +227,10 @@ def test_help_answers_before_anything_heavy_is_imported(words):
     assert modules_loaded_by(RUN_CLI.format(words=", ".join(map(repr, words)))) == set()
 
 
-TORCHLESS = ("reports", "metrics", "world", "data", "concepts", "benchmarks", "annotate", "evaluate", "training")
+TORCHLESS = (
+    *("reports", "metrics", "world", "data", "concepts", "benchmarks", "annotate", "evaluate", "training"),
+    *("engine", "foils", "inspection", "negatives", "blending", "forgetting", "reference", "reproduce"),
+)
 
 
 @pytest.mark.parametrize("room", TORCHLESS)

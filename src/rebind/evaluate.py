@@ -21,7 +21,9 @@ def model_folder(model: str) -> str:
     return str(run / "model")
 
 
-def evaluate_run(model: str, benchmarks: Sequence[Benchmark], out: Path | None, label: str | None) -> Path:
+def evaluate_run(
+    model: str, benchmarks: Sequence[Benchmark], out: Path | None, label: str | None, cache: str | None = "none"
+) -> Path:
     """Evaluate and write ``results.json``.
 
     Args:
@@ -29,6 +31,7 @@ def evaluate_run(model: str, benchmarks: Sequence[Benchmark], out: Path | None, 
         benchmarks: one or more.
         out: the folder for the results; may be left out for a run.
         label: what reports call it; the recipe's label, or "base" for a model that is no run.
+        cache: where embeddings are kept; see :func:`rebind.benchmarks.embedding_cache.open_cache`.
 
     Returns:
         Path of the results.
@@ -39,7 +42,7 @@ def evaluate_run(model: str, benchmarks: Sequence[Benchmark], out: Path | None, 
     if not (recipe_file := Path(model) / "recipe.yaml").is_file():
         if out is None:
             raise UserError(f"{model} is no run of rebind, so say where the results go: --out DIR")
-        return evaluate_model(model, benchmarks, out, {"label": label or "base"})
+        return evaluate_model(model, benchmarks, out, {"label": label or "base"}, cache=cache)
     recipe = load_recipe(recipe_file)
     return evaluate_model(
         model_folder(model),
@@ -49,6 +52,7 @@ def evaluate_run(model: str, benchmarks: Sequence[Benchmark], out: Path | None, 
         objective=recipe.objective if isinstance(recipe.objective, str) else " + ".join(recipe.objective),
         seed=recipe.seed,
         attention_scale=_attention_scale(recipe.objective_settings),
+        cache=cache,
     )
 
 

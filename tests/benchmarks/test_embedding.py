@@ -3,11 +3,23 @@ import copy
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from tiny_world import paint
 
 from rebind.benchmarks import embedding
+from rebind.benchmarks.contract import Crop
 from rebind.benchmarks.embedding import embed_images, embed_texts
+from rebind.data import images
+from rebind.models import DualEncoder
 from rebind.types import BrokenSample, UserError
+from tiny_models import clip_parts
+
+
+@pytest.fixture(scope="module")
+def clip():
+    torch.manual_seed(0)
+    model, *rest = clip_parts()
+    return DualEncoder(model.eval(), *rest)
 
 
 def test_order_repeats_and_block_size_do_not_matter(encoder, tmp_path, monkeypatch):
@@ -61,3 +73,47 @@ def test_embeddings_that_are_not_finite_name_the_model(encoder, tmp_path):
         embed_images(sick, [tmp_path / "0.png"], "runs/7")
     with pytest.raises(UserError, match="runs/7 gives 2 of 2 text embeddings that are not finite"):
         embed_texts(sick, ["a red ring", "a star"], "runs/7")
+
+
+def test_no_images_and_no_texts_are_no_mistake(encoder):
+    assert embed_images(encoder, []).embeddings.shape == (0, encoder.width)
+    assert embed_texts(encoder, []).shape == (0, encoder.width)
+
+
+def test_rectangles_are_cut_from_a_file_that_is_decoded_once(encoder, tmp_path, monkeypatch):
+    file = tmp_path / "0.png"
+    paint(file, 0, size=(60, 40))
+    opened = []
+    decode = images.decode_image
+    monkeypatch.setattr(images, "decode_image", lambda picture: opened.append(picture) or decode(picture))
+    boxes = [(0, 0, 30, 40), (30, 10, 60, 40), (50, 20, 99, 99)]
+    wanted = [*(Crop(file, box) for box in boxes), file, Crop(file, boxes[0])]
+    embedded = embed_images(encoder, wanted).embeddings
+    assert opened == [file]
+    with Image.open(file) as picture:
+        cut = [picture.convert("RGB").crop(box) for box in [*boxes[:2], (50, 20, 60, 40)]]
+        cut = [*cut, picture.convert("RGB"), cut[0]]
+    with torch.inference_mode():
+        assert np.allclose(embedded, encoder.encode_image(encoder.images(cut))[0], atol=1e-6)
+
+
+def test_a_rectangle_outside_of_its_picture_is_broken(encoder, tmp_path):
+    paint(tmp_path / "0.png", 0)
+    wanted = [Crop(tmp_path / "0.png", (i, 0, 32, 32)) for i in range(10)]
+    embedded = embed_images(encoder, [*wanted, Crop(tmp_path / "0.png", (40, 0, 50, 9))])
+    assert "outside of its 32 x 32 pixels" in embedded.broken[0].reason
+    assert np.isnan(embedded.embeddings[-1]).all()
+
+
+def test_clip_texts_are_padded_no_further_than_the_longest_of_their_batch(clip, monkeypatch):
+    monkeypatch.setattr(embedding, "TEXTS_AT_ONCE", 2)
+    texts = ["a dog", "two dogs, running on the beach", "an umbrella by the old brick building", "a star", "dogs"]
+    lengths = clip.texts(texts)["attention_mask"].sum(dim=1)
+    seen = []
+    hook = clip.model.text_model.register_forward_hook(lambda *call: seen.append(call[-1].last_hidden_state.shape[1]))
+    embedded = embed_texts(clip, texts)
+    hook.remove()
+    assert seen == lengths.sort(descending=True).values[::2].tolist()
+    with torch.inference_mode():
+        alone = torch.cat([clip.encode_text(clip.texts([text])) for text in texts])
+    assert np.allclose(embedded, alone, atol=1e-6)

@@ -25,7 +25,8 @@ def test_results_hold_the_scores_and_what_they_came_from(encoder, world, tmp_pat
     assert {"rebind", "transformers", "python", "platform", "threads"} <= set(results["environment"])
     assert results["broken_images"] == []
     assert [Score(**row) for row in results["scores"]] == evaluate(encoder, benchmarks)[0]
-    assert evaluate_model(tmp_path / "model", benchmarks, tmp_path / "out", {}) == path  # replaces, or would raise
+    assert evaluate_model(tmp_path / "model", benchmarks, tmp_path / "out", {}) == path
+    assert json.loads(path.read_text())["scores"] == results["scores"]
     assert json.loads(path.read_text())["objective"] == "base"
 
 

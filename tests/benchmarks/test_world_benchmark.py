@@ -104,7 +104,7 @@ def test_a_broken_image_drops_its_items_and_is_named(encoder, world):
     assert scored["swap_att", "accuracy"].n == 11
     assert scored["replace_obj", "accuracy"].n == 12
     assert scored["replace_obj", "accuracy"].ties == 1
-    assert scored["macro", "accuracy"].n == scored["micro", "accuracy"].n == 23
+    assert ("macro", "accuracy") not in scored  # 93 % of the items are left, too few to speak for all
     assert scored["retrieval", "image_to_text_recall@1"].n == 11
     assert scored["replace_obj", "coverage"].value == pytest.approx(12 / 14)
     assert scored["replace_obj", "coverage"].n == 14

@@ -1,5 +1,6 @@
 """Benchmarks: what must be embedded, and pure scores of the embeddings with ties, intervals and both averages."""
 
+from rebind.benchmarks.comparison import compare_runs, comparison_table
 from rebind.benchmarks.contract import Benchmark
 from rebind.benchmarks.evaluation import evaluate, evaluate_model
 from rebind.benchmarks.foils import FoilBenchmark, FoilItem, read_foils
@@ -18,6 +19,8 @@ __all__ = [
     "RetrievalBenchmark",
     "ZeroShotBenchmark",
     "build_benchmark",
+    "compare_runs",
+    "comparison_table",
     "evaluate",
     "evaluate_model",
     "read_foils",

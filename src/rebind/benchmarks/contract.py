@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -11,7 +12,25 @@ import numpy as np
 from rebind.metrics import Outcomes, bootstrap_interval
 from rebind.types import BrokenSample, Score, UserError
 
-Picture = Path | bytes | BrokenSample  # a file, an encoded picture, or one that its source already failed to read
+
+@dataclass(frozen=True)
+class Crop:
+    """A rectangle of a picture, cut out as PIL's ``Image.crop`` does before anything is resized.
+
+    Attributes:
+        path: the image file.
+        box: left, top, right, bottom in pixels of the decoded picture; what lies outside of it is cut off.
+    """
+
+    path: Path
+    box: tuple[int, int, int, int]
+
+
+# A file, an encoded picture, a rectangle of a file, or one that its source already failed to read.
+Picture = Path | bytes | Crop | BrokenSample
+
+COVERAGE = "coverage"  # metric of the share of a split's items whose images could be read
+HEADLINES = ("macro", "micro")  # splits that speak for a whole benchmark
 
 
 class Benchmark(Protocol):
@@ -37,7 +56,7 @@ class Benchmark(Protocol):
         """Score (I, d) image and (T, d) text embeddings, row by row those of ``images`` and ``texts``.
 
         The row of an image that could not be read is NaN: items that need it are left out of every ``n``, and a
-        ``coverage`` score then says which share of the split's items was left.
+        ``coverage`` score then says which share of the split's items was left. Equal embeddings give equal scores.
         """
 
 
@@ -51,21 +70,28 @@ def mean_score(
 ) -> Score:
     """The share of correct outcomes with its 95 % bootstrap interval, resampled by ``clusters`` when given."""
     correct = outcomes.correct
-    low, high = bootstrap_interval(correct, clusters)
-    ties = int(outcomes.tied.sum())
-    return Score(
-        benchmark,
-        split,
-        metric,
-        float(correct.mean()),
-        len(outcomes),
-        ties,
-        low,
-        high,
-        chance,
-        correct=correct,
-        clusters=clusters,
-    )
+    value, low, high = _shares(correct.mean(), *bootstrap_interval(correct, clusters))
+    row = Score(benchmark, split, metric, value, len(outcomes), int(outcomes.tied.sum()), low, high, chance)
+    return replace(row, correct=correct, clusters=clusters)
+
+
+def macro_score(micro: Score, categories: np.ndarray) -> Score:
+    """The ``macro`` row beside a ``micro`` one: the mean over categories, each weighing alike.
+
+    Args:
+        micro: made by :func:`mean_score` of all n items.
+        categories: (n,) label of the category of each item.
+    """
+    assert micro.correct is not None
+    _, category, sizes = np.unique(categories, return_inverse=True, return_counts=True)
+    weighted = micro.correct * (len(categories) / len(sizes) / sizes)[category.reshape(-1)]
+    value, low, high = _shares(weighted.mean(), *bootstrap_interval(micro.correct, micro.clusters, categories))
+    return replace(micro, split="macro", value=value, low=low, high=high, correct=weighted)
+
+
+def _shares(*values: float) -> list[float]:
+    """Between 0 and 1, which the sum of shares may leave by rounding."""
+    return [float(min(1.0, max(0.0, value))) for value in values]
 
 
 def readable_rows(benchmark: str, split: str, images: np.ndarray) -> tuple[np.ndarray, list[Score]]:
@@ -78,5 +104,5 @@ def readable_rows(benchmark: str, split: str, images: np.ndarray) -> tuple[np.nd
     if not readable.any():
         raise UserError(f"{benchmark}, {split}: none of its {len(readable)} items has an image that can be read")
     share = float(readable.mean())
-    coverage = Score(benchmark, split, "coverage", share, len(readable), 0, share, share)
+    coverage = Score(benchmark, split, COVERAGE, share, len(readable), 0, share, share)
     return readable, [] if readable.all() else [coverage]

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from rebind.benchmarks.contract import Picture, mean_score, readable_rows
+from rebind.benchmarks.contract import Picture, macro_score, mean_score, readable_rows
 from rebind.benchmarks.files import image_file, read_json, text_field
-from rebind.metrics import bootstrap_interval, foil_outcomes
+from rebind.metrics import foil_outcomes
 from rebind.types import Score, UserError
 
 CATEGORY_ORDER = ("swap_att", "swap_obj", "replace_att", "replace_obj", "replace_rel", "add_obj", "add_att")
+CHANCE = 0.5
 
 
 @dataclass(frozen=True)
@@ -89,13 +90,11 @@ class FoilBenchmark:
             rows = np.flatnonzero(categories == category)
             readable, coverage = readable_rows(self.name, category, images[rows])
             rows = rows[readable]
-            scores += [mean_score(self.name, category, "accuracy", outcomes[rows], files[rows]), *coverage]
+            scores += [mean_score(self.name, category, "accuracy", outcomes[rows], files[rows], CHANCE), *coverage]
             if category not in self.apart:
                 averaged.append(rows)
         if not averaged:
             return scores
         rows = np.concatenate(averaged)
-        micro = mean_score(self.name, "micro", "accuracy", outcomes[rows], files[rows])
-        value = float(np.mean([outcomes[each].correct.mean() for each in averaged]))
-        low, high = bootstrap_interval(outcomes[rows].correct, files[rows], categories[rows])
-        return [*scores, replace(micro, split="macro", value=value, low=low, high=high), micro]
+        micro = mean_score(self.name, "micro", "accuracy", outcomes[rows], files[rows], CHANCE)
+        return [*scores, macro_score(micro, categories[rows]), micro]

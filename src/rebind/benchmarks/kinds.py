@@ -18,6 +18,7 @@ class BenchmarkKind:
         build: takes those by name.
         source: where users get the files.
         layout: name of each file or folder → where it lies below a ``--data-root``.
+        items: how many items the official files hold; None where that depends on the files.
     """
 
     measures: str
@@ -25,3 +26,4 @@ class BenchmarkKind:
     build: Callable[..., Benchmark]
     source: str = ""
     layout: dict[str, str] = field(default_factory=dict)
+    items: int | None = None

@@ -2,8 +2,27 @@
 
 from __future__ import annotations
 
+from inspect import Parameter, signature
 from pathlib import Path
 
+from rebind.benchmarks import (
+    aro,
+    aro_order,
+    colorswap,
+    crepe,
+    eqben,
+    foil_lists,
+    mmvp_vlm,
+    recognition,
+    retrieval_sets,
+    spec,
+    sugarcrepe_pp,
+    svo_probes,
+    valse,
+    vl_checklist,
+    whatsup,
+    winoground,
+)
 from rebind.benchmarks.contract import Benchmark
 from rebind.benchmarks.foils import FoilBenchmark, read_foils
 from rebind.benchmarks.kinds import BenchmarkKind
@@ -12,31 +31,47 @@ from rebind.benchmarks.world import read_world
 from rebind.benchmarks.zero_shot import read_zero_shot
 from rebind.types import UserError
 
-
-def _foils(name: str, measures: str, source: str = "") -> BenchmarkKind:
-    return BenchmarkKind(
-        measures,
-        {
-            "annotations": "folder of CATEGORY.json files in the format of SugarCrepe",
-            "images": "folder that their file names are relative to",
-        },
-        lambda annotations, images: FoilBenchmark(name, read_foils(annotations, images)),
-        source,
-    )
-
+_FOIL_FILES = {
+    "annotations": "folder of CATEGORY.json files in the format of SugarCrepe",
+    "images": "folder that their file names are relative to",
+}
 
 BENCHMARKS: dict[str, BenchmarkKind] = {
     "world": BenchmarkKind(
         "binding, retrieval, zero-shot and retention in the built-in world",
         {"data": "folder written by `rebind world`"},
         lambda data: read_world(data),
+        layout={"data": "world"},
     ),
-    "sugarcrepe": _foils(
-        "sugarcrepe",
+    "sugarcrepe": BenchmarkKind(
         "whether a caption beats a fluent foil: objects, attributes and relations replaced, swapped or added",
-        "https://github.com/RAIVNLab/sugar-crepe (data/) and COCO's val2017 images",
+        _FOIL_FILES,
+        lambda annotations, images: FoilBenchmark("sugarcrepe", read_foils(annotations, images)),
+        "https://github.com/RAIVNLab/sugar-crepe (data/), and COCO's val2017 images, https://cocodataset.org",
+        {"annotations": "sugarcrepe", "images": "coco/val2017"},
+        7511,
     ),
-    "foils": _foils("foils", "the same on foils of your own, as `rebind foils` writes them"),
+    **sugarcrepe_pp.KINDS,
+    **winoground.KINDS,
+    **aro.KINDS,
+    **aro_order.KINDS,
+    **whatsup.KINDS,
+    **valse.KINDS,
+    **colorswap.KINDS,
+    **svo_probes.KINDS,
+    **mmvp_vlm.KINDS,
+    **eqben.KINDS,
+    **crepe.KINDS,
+    **vl_checklist.KINDS,
+    **spec.KINDS,
+    **retrieval_sets.KINDS,
+    **recognition.KINDS,
+    "foils": BenchmarkKind(
+        "whether a caption beats a foil of your own, as `rebind foils` writes them",
+        _FOIL_FILES,
+        lambda annotations, images: FoilBenchmark("foils", read_foils(annotations, images)),
+    ),
+    **foil_lists.KINDS,
     "retrieval": BenchmarkKind(
         "finding the caption of an image and the image of a caption among all",
         {"data": "source of captioned images"},
@@ -50,11 +85,17 @@ BENCHMARKS: dict[str, BenchmarkKind] = {
 }
 
 
-def build_benchmark(name: str, **files: str | Path) -> Benchmark:
+def build_benchmark(name: str, data_root: str | Path | None = None, **files: str | Path) -> Benchmark:
     """Build a benchmark of :data:`BENCHMARKS` from its files.
+
+    Args:
+        name: one of :data:`BENCHMARKS`.
+        data_root: folder in which files that are not given lie at the places of the benchmark's ``layout``.
+        files: the files and folders that the benchmark reads, by name; may be left out where ``build`` has a default.
 
     Example:
         >>> build_benchmark("sugarcrepe", annotations="sugarcrepe/data", images="coco/val2017")  # doctest: +SKIP
+        >>> build_benchmark("winoground", data_root="benchmarks")  # doctest: +SKIP
 
     Raises:
         UserError: when the name is unknown, a file is not given, not there, or one too many, or its content is wrong.
@@ -65,9 +106,37 @@ def build_benchmark(name: str, **files: str | Path) -> Benchmark:
     for each in files:
         if each not in kind.files:
             raise UserError(f'benchmark {name} does not read "{each}"; it reads {", ".join(kind.files)}')
+    optional = {each for each in kind.files if signature(kind.build).parameters[each].default is not Parameter.empty}
+    placed = (
+        {each: Path(data_root).expanduser() / place for each, place in kind.layout.items()}
+        if data_root is not None
+        else {}
+    )
+    placed = {}
+    if data_root is not None:
+        places = {each: Path(data_root).expanduser() / place for each, place in kind.layout.items()}
+        placed = {each: path for each, path in places.items() if each not in optional or path.exists()}
+    found = {each: Path(path).expanduser() for each, path in {**placed, **files}.items()}
+    origin = f"; get it from {kind.source}" if kind.source else ""
     for each, meaning in kind.files.items():
-        if each not in files:
-            raise UserError(f'benchmark {name} needs "{each}": {meaning}')
-        if not Path(files[each]).expanduser().exists():
-            raise UserError(f'benchmark {name}: "{each}" is {files[each]}, which does not exist; expected a {meaning}')
-    return kind.build(**{each: Path(path).expanduser() for each, path in files.items()})
+        if each not in found and each not in optional:
+            raise UserError(f'benchmark {name} needs "{each}": {meaning}{origin}')
+        if each in found and not found[each].exists():
+            raise UserError(
+                f'benchmark {name}: "{each}" is {found[each]}, which does not exist; expected a {meaning}{origin}'
+            )
+    return kind.build(**found)
+
+
+def describe(name: str) -> str:
+    """What a benchmark measures, reads and where that is found, in a few lines for people.
+
+    Raises:
+        KeyError: when the name is not one of :data:`BENCHMARKS`.
+    """
+    kind = BENCHMARKS[name]
+    lines = [f"{name}: {kind.measures}" + (f" ({kind.items:,} items)" if kind.items else "")]
+    for file, meaning in kind.files.items():
+        place = f" [ROOT/{kind.layout[file]}]" if file in kind.layout else ""
+        lines.append(f"  --{file}: {meaning}{place}")
+    return "\n".join([*lines, f"  from: {kind.source}"] if kind.source else lines)

@@ -2,61 +2,143 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import os
 import platform
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from rebind.benchmarks.coverage import coverage_notes
+from rebind.benchmarks.items import Items, items_of, read_items, row_name, write_items
+from rebind.metrics.bootstrap import RESAMPLES
 from rebind.storage import write_json
-from rebind.types import BrokenSample, Score
+from rebind.types import BrokenSample, Score, UserError
+
+FILE = "results.json"
+BOOTSTRAP = {"level": 0.95, "method": "percentile", "resamples": RESAMPLES, "seed": 0}
 
 
-def write_results(
-    folder: Path,
-    scores: Sequence[Score],
-    *,
-    model: str,
-    objective: str,
-    seed: int,
-    settings: dict[str, Any],
-    broken: Sequence[BrokenSample] = (),
-) -> Path:
-    """Write ``results.json`` into ``folder`` atomically and return its path.
+@dataclass(frozen=True)
+class EvaluatedModel:
+    """Whose results they are.
 
-    Args:
-        folder: made when missing; an older results.json in it is replaced.
-        scores: the rows.
-        model: folder or name of the model that was scored.
+    Attributes:
+        name: folder or hub name.
         objective: what it was trained with, ``base`` when it was only loaded.
         seed: of its training run.
-        settings: anything that JSON holds.
-        broken: images that could not be read; ``broken_images`` names them.
+        settings: of its training run; anything that JSON holds.
+        encoder: digest of its weights, preprocessing, padding, dtype: what makes it give the numbers that it gives.
+    """
+
+    name: str
+    objective: str = "base"
+    seed: int = 0
+    settings: dict[str, Any] = field(default_factory=dict)
+    encoder: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What one evaluation found.
+
+    Attributes:
+        scores: benchmark by benchmark.
+        broken: images that could not be read.
+        sources: by benchmark: ``items``, the digest of its content, and perhaps ``files``, the SHA-256 of each of its
+            annotation files by name.
+    """
+
+    scores: Sequence[Score]
+    broken: Sequence[BrokenSample] = ()
+    sources: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+def write_results(folder: Path, model: EvaluatedModel, evaluation: Evaluation) -> Path:
+    """Write ``results.json`` and ``items.safetensors`` into ``folder``, each atomically; return the former's path.
+
+    What is there of the same model on other benchmarks stays; the same benchmark's rows are replaced. Results of
+    another model, or of the same one with other preprocessing, are replaced as a whole, and ``notes`` says so.
 
     Raises:
         UserError: when the file system refuses.
     """
-    path = folder / "results.json"
+    path = folder / FILE
+    before, items, notes = _before(folder, model)
+    measured = {score.benchmark for score in evaluation.scores} | set(evaluation.sources)
+    kept = [score for score in before.scores if score.benchmark not in measured]
+    scores = [*kept, *evaluation.scores]
+    items = {row_name(score): items[row_name(score)] for score in kept if row_name(score) in items}
+    items |= items_of(evaluation.scores, {name: source["items"] for name, source in evaluation.sources.items()})
+    broken = {each.key: each.reason for each in [*(before.broken if kept else ()), *evaluation.broken]}
     content = {
-        "model": model,
-        "objective": objective,
-        "seed": seed,
-        "settings": settings,
+        "model": model.name,
+        "objective": model.objective,
+        "seed": model.seed,
+        "settings": model.settings,
+        "encoder": model.encoder,
         "environment": environment(),
+        "bootstrap": BOOTSTRAP,
+        "benchmarks": {
+            **{name: source for name, source in before.sources.items() if name not in measured},
+            **evaluation.sources,
+        },
         "scores": [score.as_dict() for score in scores],
-        "broken_images": [{"image": each.key, "reason": each.reason} for each in broken],
+        "notes": [*notes, *coverage_notes(scores)],
+        "broken_images": [{"image": image, "reason": reason} for image, reason in broken.items()],
     }
+    write_items(folder, items)
     write_json(path, content)
     return path
+
+
+def read_results(folder: Path) -> tuple[EvaluatedModel, Evaluation]:
+    """What :func:`write_results` wrote, but for the items.
+
+    Raises:
+        UserError: when ``results.json`` is not there or holds something else.
+    """
+    path = folder / FILE
+    if not path.is_file():
+        raise UserError(f"{folder} holds no {FILE}; pass a folder that `rebind eval` has written to")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        known = {each.name for each in dataclasses.fields(Score)}
+        scores = [Score(**{name: row[name] for name in row if name in known}) for row in content["scores"]]
+        broken = [BrokenSample(row["image"], row["reason"]) for row in content.get("broken_images", [])]
+        model = EvaluatedModel(
+            content["model"], content["objective"], content["seed"], content["settings"], content.get("encoder", {})
+        )
+        return model, Evaluation(scores, broken, content.get("benchmarks", {}))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{path} is not what an evaluation writes ({error!r}); evaluate the model again") from error
+
+
+def _before(folder: Path, model: EvaluatedModel) -> tuple[Evaluation, dict[str, Items], list[str]]:
+    """What is there already of the same model; and a note when something else is, which will be replaced."""
+    nothing = Evaluation([]), dict[str, Items]()
+    if not (folder / FILE).is_file():
+        return *nothing, []
+    try:
+        other, evaluation = read_results(folder)
+        if other.encoder == json.loads(json.dumps(model.encoder)):  # as JSON has it: a tuple is a list
+            return evaluation, read_items(folder), []
+    except UserError as error:
+        return *nothing, [f"older results were replaced, not added to: {error}"]
+    what = "a model of other weights or preprocessing" if other.encoder else "an older version"
+    return *nothing, [f"older results were replaced, not added to: they came from {what} ({other.name})"]
 
 
 def environment() -> dict[str, Any]:
     """Versions, machine and threads: what else may move a number."""
     import torch
 
+    packages = ("rebind", "torch", "transformers", "tokenizers", "pillow", "numpy")
     return {
-        **{package: version(package) for package in ("rebind", "torch", "transformers", "numpy")},
+        **{package: version(package) for package in packages},
         "python": platform.python_version(),
         "platform": platform.platform(),
         "processors": os.cpu_count(),

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import sys
 
-from rebind.cli import concepts, data, negatives, runs  # each registers its commands
+from rebind.cli import concepts, data, evaluation, negatives, runs  # each registers its commands
 from rebind.cli.application import app
 from rebind.types import UserError
 
-__all__ = ["app", "concepts", "data", "main", "negatives", "runs"]
+__all__ = ["app", "concepts", "data", "evaluation", "main", "negatives", "runs"]
 
 
 def main() -> None:

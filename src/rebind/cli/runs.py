@@ -92,37 +92,6 @@ def train(
 
 
 @app.command()
-def eval(
-    model: Annotated[str | None, typer.Argument(help="a run's folder, a model folder or a hub name")] = None,
-    benchmark: Annotated[str, typer.Option(help="one or more names, separated by commas")] = "",
-    data: Annotated[Path | None, typer.Option(help="what world, retrieval or zero_shot read")] = None,
-    annotations: Annotated[Path | None, typer.Option(help="what sugarcrepe or foils read")] = None,
-    images: Annotated[Path | None, typer.Option(help="folder of the images that the annotations name")] = None,
-    out: Annotated[Path | None, typer.Option(help="folder for results.json; a run's own folder if not given")] = None,
-    label: Annotated[str | None, typer.Option(help="what reports call this model")] = None,
-    show_list: Annotated[bool, typer.Option("--list", help="list the benchmarks and what they read, and stop")] = False,
-) -> None:
-    """Evaluate a model and write results.json, every number with its sample size and a 95 % interval."""
-    from rebind.benchmarks import BENCHMARKS, build_benchmark
-
-    if show_list:
-        for name, kind in BENCHMARKS.items():
-            say(f"{name}  " + "; ".join(f"--{file}: {meaning}" for file, meaning in kind.files.items()))
-        return
-    if model is None or not benchmark:
-        raise UserError("give a MODEL and --benchmark NAME; `rebind eval --list` lists the benchmarks")
-    from rebind.evaluate import evaluate_run
-
-    options = {"data": data, "annotations": annotations, "images": images}
-    given = {file: path for file, path in options.items() if path is not None}
-    built = []
-    for name in benchmark.split(","):
-        wanted = BENCHMARKS[name].files if name in BENCHMARKS else {}
-        built.append(build_benchmark(name, **{file: path for file, path in given.items() if file in wanted}))
-    say(f"The results are in {evaluate_run(model, built, out, label)}.")
-
-
-@app.command()
 def report(
     runs: Annotated[list[Path], typer.Argument(help="folders with results.json")],
     out: Annotated[Path, typer.Option(help="the page")] = Path("report.html"),

@@ -2,7 +2,18 @@
 
 from rebind.models.dual_encoder import DualEncoder
 from rebind.models.embedding import embed_batch
+from rebind.models.loading import Encoder, load_encoder
+from rebind.models.precomputed import PrecomputedEmbeddings
 from rebind.models.preprocessing import ImagePreprocessor, TextTokenizer
 from rebind.models.small import build_small_siglip
 
-__all__ = ["DualEncoder", "ImagePreprocessor", "TextTokenizer", "build_small_siglip", "embed_batch"]
+__all__ = [
+    "DualEncoder",
+    "Encoder",
+    "ImagePreprocessor",
+    "PrecomputedEmbeddings",
+    "TextTokenizer",
+    "build_small_siglip",
+    "embed_batch",
+    "load_encoder",
+]

@@ -46,7 +46,7 @@ def load_parts(name_or_path: str | Path) -> tuple[Any, Any, Any]:
         raise UserError(f"model folder {name} does not exist; give a folder or the name of a Hugging Face hub model")
     place = f"model folder {name}" if folder.is_dir() else f"hub model {name}"
 
-    with _quietly():
+    with quietly():
         check_model_type(read_model_type(name, folder.is_dir()), place)
         tokenizer = _load(AutoTokenizer, name, place, f"tokenizer ({' or '.join(TOKENIZER_FILES)})")
         if len(tokenizer) <= len(tokenizer.all_special_tokens):  # transformers makes one up if it finds no file
@@ -83,10 +83,10 @@ def read_model_type(name: str, is_folder: bool) -> str | None:
         return settings.get("model_type")
     except LOADING_ERRORS as error:
         if is_folder:
-            raise UserError(f"cannot read config.json of model folder {name}: {_first_line(error)}") from error
+            raise UserError(f"cannot read config.json of model folder {name}: {first_line(error)}") from error
         raise UserError(
             f"{name} is neither a folder here nor a model that the Hugging Face hub would give "
-            f"({_first_line(error)}); check the name and the network, or give a folder"
+            f"({first_line(error)}); check the name and the network, or give a folder"
         ) from error
 
 
@@ -131,7 +131,7 @@ def load_model(name: str, place: str) -> Any:
         )
     except Exception as error:  # safetensors raises its own type; either way the weights are what is wrong
         raise UserError(
-            f"cannot load the weights of {place} ({_first_line(error)}); expected a whole model.safetensors"
+            f"cannot load the weights of {place} ({first_line(error)}); expected a whole model.safetensors"
         ) from error
     wrong = sorted({*report["missing_keys"], *(name for name, *_ in report["mismatched_keys"])})
     if wrong:
@@ -151,7 +151,7 @@ def save_parts(folder: Path, model: Any, tokenizer: Any, image_processor: Any, w
         UserError: when the file system refuses.
     """
     processor = PROCESSORS[model.config.model_type](image_processor=image_processor, tokenizer=tokenizer)
-    with atomic_path(folder) as temporary, rust_errors_as_os_errors(), _quietly():
+    with atomic_path(folder) as temporary, rust_errors_as_os_errors(), quietly():
         model.save_pretrained(temporary, state_dict=weights)
         processor.save_pretrained(temporary)
 
@@ -160,10 +160,11 @@ def _load(loader: Any, name: str, place: str, what: str, **options: Any) -> Any:
     try:
         return loader.from_pretrained(name, **options)
     except LOADING_ERRORS as error:
-        raise UserError(f"cannot load the {what} of {place}: {_first_line(error)}") from error
+        raise UserError(f"cannot load the {what} of {place}: {first_line(error)}") from error
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """What an error says, in one line without its full stop, to be put into a sentence."""
     return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
 
 
@@ -181,7 +182,7 @@ def rust_errors_as_os_errors() -> Iterator[None]:
 
 
 @contextmanager
-def _quietly() -> Iterator[None]:
+def quietly() -> Iterator[None]:
     """Keep transformers' progress bars and warnings off the screen.
 
     The bars would break into the caller's own. The warnings are about transformers' default configurations, or about

@@ -11,6 +11,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from rebind.models.checkpoint import check_parts, load_parts, save_parts
+from rebind.models.description import image_settings, settings_digest, tokenizer_digest, weights_digest
 from rebind.models.image_tokens import image_tokens
 from rebind.models.preprocessing import ImagePreprocessor, TextTokenizer
 
@@ -74,6 +75,29 @@ class DualEncoder(nn.Module):
         if weights is not None:
             weights = {name.removeprefix("model."): value for name, value in weights.items()}
         save_parts(Path(folder), self.model, self.texts.tokenizer, self.images.processor, weights)
+
+    def describe(self) -> dict[str, Any]:
+        """What its embeddings depend on, as JSON holds it; takes about a second per gigabyte of weights.
+
+        Returns:
+            ``kind``, ``image`` (the image processor's settings), ``resolution`` (pixels, or patches for NaFlex),
+            ``padding`` of texts, ``context_length``, ``tokenizer`` (digest), ``activation`` by tower,
+            ``configuration`` (digest), ``dtype`` and ``weights`` (digest).
+        """
+        config, texts = self.model.config, self.texts
+        towers = {"image": config.vision_config, "text": config.text_config}
+        return {
+            "kind": self.family,
+            "image": image_settings(self.images.processor),
+            "resolution": getattr(towers["image"], "image_size", None) or towers["image"].num_patches,
+            "padding": f"to {texts.context_length} tokens" if texts.full_length else "to the longest of the batch",
+            "context_length": texts.context_length,
+            "tokenizer": tokenizer_digest(texts.tokenizer),
+            "activation": {name: tower.hidden_act for name, tower in towers.items()},
+            "configuration": settings_digest(config.to_dict()),
+            "dtype": str(self.model.dtype).removeprefix("torch."),
+            "weights": weights_digest(self.model),
+        }
 
     @property
     def family(self) -> str:

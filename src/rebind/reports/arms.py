@@ -35,7 +35,11 @@ CATEGORY_NAMES = {
     "zero_shot": "zero-shot",
     "retention": "retention",
 }
-METRIC_NAMES = {"image_to_text_recall": "image → text", "text_to_image_recall": "text → image"}
+METRIC_NAMES = {
+    "image_to_text_recall": "image → text",
+    "text_to_image_recall": "text → image",
+    "mean_recall": "both ways",
+}
 
 
 @dataclass(frozen=True)
@@ -173,7 +177,8 @@ def name_of(key: ScoreKey) -> str:
     if kind in METRIC_NAMES:
         return f"{METRIC_NAMES[kind]} R@{k}"
     name = CATEGORY_NAMES.get(split) or CATEGORY_NAMES.get(benchmark) or split.replace("_", " ")
-    return name if metric == "accuracy" else f"{name} {metric.replace('top', 'top-')}"
+    said = metric.replace("top", "top-").replace("_per_class", ", classes alike").replace("_", " ")
+    return name if metric == "accuracy" else f"{name} {said}"
 
 
 def is_foil_score(key: ScoreKey) -> bool:

@@ -13,6 +13,7 @@ from markupsafe import Markup
 from rebind.reports.arms import COLOURS, DARK_COLOURS, Arm, read_arms
 from rebind.reports.pictures import data_uri
 from rebind.reports.plots import category_plot, loss_plots, trade_off_plot
+from rebind.reports.published import published_rows, sources
 from rebind.reports.scenes import example_scenes, gazes
 from rebind.reports.table import percent, tabulate
 from rebind.reports.verdict import judge
@@ -46,6 +47,7 @@ def render(arms: Sequence[Arm], title: str) -> str:
     )
     environment.filters |= {"percent": percent, "data_uri": data_uri}
     table = tabulate(arms)
+    published = published_rows(arms)
     bases = [arm for arm in arms if arm.is_base]
     tuned = [arm for arm in arms if not arm.is_base]
     return environment.get_template("page.html.j2").render(
@@ -56,6 +58,8 @@ def render(arms: Sequence[Arm], title: str) -> str:
         colours=list(zip(COLOURS, DARK_COLOURS, strict=True)),
         table=table,
         groups=[(group, list(rows)) for group, rows in groupby(table.rows, key=lambda row: row.group)],
+        published=published,
+        sources=sources(published),
         trade_off=_markup(trade_off_plot(arms)),
         categories=_markup(category_plot(arms)),
         losses=[Markup(svg) for svg in loss_plots(tuned)],

@@ -1,0 +1,160 @@
+"""Which differences between two evaluated models are real: paired tests, item by item, of all that they share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rebind.benchmarks.items import Items, read_items, row_name
+from rebind.benchmarks.results import read_results
+from rebind.metrics import holm, paired_difference
+from rebind.types import Score, UserError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+LEVEL = 0.05
+NO_DIFFERENCE = "no difference shown"
+STYLES = {"better": "green", "worse": "red", NO_DIFFERENCE: "dim"}
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One row of the results of two models, B against A; shares between 0 and 1.
+
+    Attributes:
+        benchmark: as in the results.
+        split: likewise.
+        metric: likewise.
+        first: the value of A.
+        second: the value of B.
+        difference: ``second - first``.
+        low: lower end of its 95 % interval, a bootstrap over pairs, clustered by image.
+        high: upper end.
+        n: items.
+        first_better: items on which A does better.
+        second_better: items on which B does better.
+        test: ``mcnemar``, exact, or ``sign_flip`` of whole clusters where they hold several items.
+        p: its two-sided p-value.
+        p_adjusted: the same after Holm's correction over all rows that were compared.
+        verdict: ``better`` or ``worse``, said of B, where ``p_adjusted`` < 0.05; else ``no difference shown``.
+    """
+
+    benchmark: str
+    split: str
+    metric: str
+    first: float
+    second: float
+    difference: float
+    low: float
+    high: float
+    n: int
+    first_better: int
+    second_better: int
+    test: str
+    p: float
+    p_adjusted: float = 1.0
+    verdict: str = NO_DIFFERENCE
+
+    def as_dict(self) -> dict[str, Any]:
+        """The row for JSON."""
+        return asdict(self)
+
+
+def compare_runs(first: Path, second: Path) -> list[Difference]:
+    """Compare what two models scored on the same items: every row that both folders hold.
+
+    Args:
+        first: folder that holds ``results.json`` and ``items.safetensors`` of A.
+        second: the same of B.
+
+    Returns:
+        One row for each that they share, in the order of the first, p-values corrected for their number.
+
+    Raises:
+        UserError: when a file is missing or damaged, they share no row, or were scored on different items.
+    """
+    scores = [read_results(folder)[1].scores for folder in (first, second)]
+    items = [read_items(folder) for folder in (first, second)]
+    names = {row_name(score) for score in scores[1]}.intersection(*items)
+    shared = [score for score in scores[0] if row_name(score) in names]
+    if not shared:
+        raise UserError(f"{first} and {second} share no score; evaluate both models on the same benchmarks")
+    rows = []
+    for score in shared:
+        pair = [of_run[row_name(score)] for of_run in items]
+        if pair[0].digest != pair[1].digest or len(pair[0].correct) != len(pair[1].correct):
+            raise UserError(
+                f"{first} and {second} were not scored on the same items of {score.benchmark}; "
+                "evaluate both again with the same files"
+            )
+        rows.append(_difference(score, *pair))
+    adjusted = holm([row.p for row in rows])
+    return [replace(row, p_adjusted=p, verdict=_verdict(row, p)) for row, p in zip(rows, adjusted, strict=True)]
+
+
+def comparison_table(differences: Sequence[Difference], first: str = "A", second: str = "B") -> Table:
+    """The rows for a terminal: per cent, and differences in points.
+
+    Args:
+        differences: what :func:`compare_runs` returned.
+        first: what to call A.
+        second: what to call B.
+    """
+    from rich.markup import escape
+    from rich.table import Table
+    from rich.text import Text
+
+    caption = f"verdict on {escape(second)}; a dash: no difference shown"
+    table = Table("per cent", box=None, pad_edge=False, caption=caption, caption_justify="left")
+    for title in (escape(first), escape(second), "difference", "95 % interval", "n", "p (Holm)", "verdict"):
+        table.add_column(title, justify="right", no_wrap=title != "verdict")
+    benchmark = ""
+    for row in differences:
+        if row.benchmark != benchmark:
+            benchmark = row.benchmark
+            table.add_row(Text(benchmark, style="bold"))
+        values = f"{100 * row.first:.1f}", f"{100 * row.second:.1f}", f"{100 * row.difference:+.1f}"
+        interval = f"{100 * row.low:+.1f} … {100 * row.high:+.1f}"
+        p = "< 0.001" if row.p_adjusted < 0.001 else f"{row.p_adjusted:.3f}"
+        verdict = Text("–" if row.verdict == NO_DIFFERENCE else row.verdict, STYLES[row.verdict])
+        table.add_row(Text(f"  {_short(row)}"), *values, interval, f"{row.n:,}", p, verdict)
+    return table
+
+
+def _short(row: Difference) -> str:
+    """Split and metric in few letters: a terminal has 80 columns."""
+    if row.metric == "accuracy":
+        return row.split
+    if "recall@" in row.metric:  # of one split only
+        return row.metric.replace("_recall", "").replace("_to_", "→")
+    return f"{row.split} {row.metric.replace('_per_class', '/class')}"
+
+
+def _difference(score: Score, first: Items, second: Items) -> Difference:
+    paired = paired_difference(first.correct, second.correct, first.clusters)
+    return Difference(
+        score.benchmark,
+        score.split,
+        score.metric,
+        float(np.mean(first.correct, dtype=np.float64)),
+        float(np.mean(second.correct, dtype=np.float64)),
+        paired.value,
+        paired.low,
+        paired.high,
+        len(first.correct),
+        paired.first_better,
+        paired.second_better,
+        "mcnemar" if paired.exact else "sign_flip",
+        paired.p,
+    )
+
+
+def _verdict(row: Difference, p_adjusted: float) -> str:
+    if p_adjusted >= LEVEL:
+        return NO_DIFFERENCE
+    return "better" if row.difference > 0 else "worse"

@@ -1,0 +1,211 @@
+"""Embeddings kept on disk by content, model and preprocessing, so that nothing is embedded twice."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import time
+import warnings
+from collections.abc import Sequence
+from contextlib import suppress
+from hashlib import blake2b
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rebind.storage import atomic_path, write_json
+from rebind.types import UserError
+
+if TYPE_CHECKING:
+    from rebind.models import Encoder
+
+_DIGEST = 16  # bytes
+_PATIENCE = 30.0  # seconds of work that a kill may cost
+_RACY = 2_000_000_000  # nanoseconds within which a file may change again without its time of change doing so
+
+
+def content_digest(*parts: bytes) -> bytes:
+    """16 bytes of BLAKE2b over the parts, each with its length."""
+    digest = blake2b(digest_size=_DIGEST)
+    for part in parts:
+        digest.update(len(part).to_bytes(8, "little"))
+        digest.update(part)
+    return digest.digest()
+
+
+class Shelf:
+    """Rows of one type and width under 16-byte keys, in files that are written once and never changed.
+
+    Each file is named after the digest of its content: a damaged one is found out, removed, and its rows count as not
+    there. Processes that write at the same time write different files, or equal ones. What another process adds is
+    seen when the shelf is next opened.
+
+    Args:
+        folder: made at the first write.
+        width: numbers in a row.
+        dtype: their type.
+    """
+
+    def __init__(self, folder: Path, width: int, dtype: Any) -> None:
+        self.folder = folder
+        self.width = width
+        self.dtype = np.dtype(dtype)
+        self._rows: dict[bytes, np.ndarray] = {}
+        self._unwritten: dict[bytes, np.ndarray] = {}
+        self._written_at = time.monotonic()
+        for file in sorted(folder.glob("*.safetensors")):
+            if not self._read(file):
+                with suppress(OSError):
+                    file.unlink()
+
+    def get(self, key: bytes) -> np.ndarray | None:
+        """The row (width,) that was put under ``key``, to the last bit. Any thread may ask."""
+        return self._rows.get(key)
+
+    def put(self, key: bytes, row: np.ndarray) -> None:
+        """Keep a row, unless there is one under the key; it is on disk after :meth:`write`."""
+        if key not in self._rows:
+            self._rows[key] = self._unwritten[key] = np.array(row, dtype=self.dtype)
+
+    def write(self, now: bool = True) -> None:
+        """Write what was put since the last time; unless ``now``, only when that is half a minute ago.
+
+        Raises:
+            UserError: when the file system refuses.
+        """
+        if not self._unwritten or not (now or time.monotonic() - self._written_at > _PATIENCE):
+            return
+        from safetensors.numpy import save
+
+        keys = np.frombuffer(b"".join(self._unwritten), dtype=np.uint8).reshape(-1, _DIGEST)
+        rows = np.stack(list(self._unwritten.values()))
+        with atomic_path(self.folder / f"{_name(keys, rows)}.safetensors") as temporary:
+            temporary.write_bytes(save({"keys": keys, "rows": rows}))
+        self._unwritten = {}
+        self._written_at = time.monotonic()
+
+    def _read(self, file: Path) -> bool:
+        """Whether the file is whole; its rows are then there."""
+        from safetensors import SafetensorError
+        from safetensors.numpy import load
+
+        try:
+            content = load(file.read_bytes())
+            keys, rows = content["keys"], content["rows"]
+        except (SafetensorError, OSError, KeyError, ValueError, TypeError):
+            return False
+        if rows.shape != (len(keys), self.width) or rows.dtype != self.dtype or _name(keys, rows) != file.stem:
+            return False
+        self._rows.update(zip((key.tobytes() for key in keys), rows, strict=True))
+        return True
+
+
+def _name(keys: np.ndarray, rows: np.ndarray) -> str:
+    return content_digest(keys.tobytes(), rows.tobytes()).hex()
+
+
+class EmbeddingCache:
+    """What one model embedded, as it was preprocessed: any number of processes may share the folder.
+
+    Embeddings are found by the content of picture or text, by the model's weights and configuration, by preprocessing
+    and by the versions of what computes them; so a cached embedding is the one that was computed, to the last bit, and
+    a change of any of these begins afresh. Trouble with the folder costs time, never an evaluation: it is warned of,
+    and nothing is kept.
+
+    Args:
+        folder: holds the caches of all models.
+        encoder: the model.
+
+    Attributes:
+        folder: as given.
+        description: what the encoder says of itself; finding it out reads all weights.
+        images: embeddings of pictures, float32.
+        texts: embeddings of texts, float32.
+    """
+
+    def __init__(self, folder: Path, encoder: Encoder) -> None:
+        self.folder = folder
+        self.description = encoder.describe()
+        about = {**self.description, "environment": _environment(encoder)}
+        space = folder / content_digest(json.dumps(about, sort_keys=True, default=str).encode()).hex()
+        self.images = Shelf(space / "images", encoder.width, np.float32)
+        self.texts = Shelf(space / "texts", encoder.width, np.float32)
+        self._files = Shelf(folder / "files", _DIGEST, np.uint8)  # path, size and time of change -> content
+        self._writable = True
+        if not (space / "model.json").is_file():
+            self._try(lambda: write_json(space / "model.json", about))
+
+    def digest_of_file(self, file: Path) -> bytes | None:
+        """The digest of a file's content if it has not changed since that was last read, else None."""
+        key = file_state(file)
+        row = None if key is None else self._files.get(key[0])
+        return None if row is None else row.tobytes()
+
+    def remember_file(self, file: Path, digest: bytes, before: tuple[bytes, bool] | None) -> None:
+        """Keep the digest of a file's content.
+
+        Args:
+            file: the file.
+            digest: of what was read.
+            before: :func:`file_state` from before it was read; if it is another now, the file changed meanwhile.
+        """
+        if before is not None and before[1] and before == file_state(file):
+            self._files.put(before[0], np.frombuffer(digest, dtype=np.uint8))
+
+    def write(self, now: bool = True) -> None:
+        """Write what is new, unless less than half a minute has passed and it need not be ``now``."""
+        for shelf in (self.images, self.texts, self._files):
+            self._try(lambda shelf=shelf: shelf.write(now))  # type: ignore[misc]
+
+    def size(self) -> int:
+        """Bytes on disk, those of other models included."""
+        return sum(path.stat().st_size for path in self.folder.rglob("*.safetensors"))
+
+    def _try(self, write: Any) -> None:
+        if self._writable:
+            try:
+                write()
+            except (UserError, OSError) as error:
+                self._writable = False
+                warnings.warn(f"embeddings are not kept: {error}", stacklevel=3)
+
+
+def open_cache(place: str | Path | None, encoder: Any) -> EmbeddingCache | None:
+    """The cache of a model.
+
+    Args:
+        place: its folder; ``none`` for no cache; None for what REBIND_CACHE says (a folder or ``none``), and
+            ``~/.cache/rebind/embeddings`` when that is not set.
+        encoder: the model; embeddings that were precomputed need no cache.
+    """
+    place = place or os.environ.get("REBIND_CACHE") or "~/.cache/rebind/embeddings"
+    if str(place) == "none" or not hasattr(encoder, "encode_text"):
+        return None
+    return EmbeddingCache(Path(place).expanduser(), encoder)
+
+
+def file_state(file: Path) -> tuple[bytes, bool] | None:
+    """A digest of path, size and time of change of a regular file, and whether a later change would show in it."""
+    try:
+        state = file.stat()
+    except OSError:
+        return None
+    if not stat.S_ISREG(state.st_mode):
+        return None
+    key = content_digest(os.fsencode(os.path.abspath(file)), f"{state.st_size} {state.st_mtime_ns}".encode())
+    return key, time.time_ns() - state.st_mtime_ns > _RACY
+
+
+def picture_key(digest: bytes, box: Sequence[int] | None) -> bytes:
+    """The key of a picture, or of a rectangle of it, given the digest of its encoded bytes."""
+    return digest if box is None else content_digest(digest, repr(tuple(box)).encode())
+
+
+def _environment(encoder: Encoder) -> dict[str, str]:
+    """Whatever else may move the last bit, or the decoded pixels."""
+    from importlib.metadata import version
+
+    packages = ("rebind", "torch", "transformers", "tokenizers", "pillow")
+    return {**{package: version(package) for package in packages}, "device": encoder.device.type}
