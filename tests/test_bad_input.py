@@ -165,7 +165,7 @@ def test_a_picture_that_is_none(rebind, siglip, tmp_path):
 def test_evaluation_without_what_it_needs(rebind, siglip, photos, tmp_path):
     assert "give a MODEL and --benchmark NAME" in rebind.refuses("eval")
     sentence = rebind.refuses("eval", siglip, "--benchmark", "sugarcrap", "--out", tmp_path / "out")
-    assert 'there is no benchmark "sugarcrap"; choose one of foils, retrieval' in sentence
+    assert 'there is no benchmark "sugarcrap"; did you mean sugarcrepe' in sentence
     retrieval = ("eval", siglip, "--benchmark", "retrieval")
     assert 'benchmark retrieval needs "data"' in rebind.refuses(*retrieval, "--out", tmp_path / "out")
     assert "is no run of rebind, so say where the results go" in rebind.refuses(*retrieval, "--data", photos)

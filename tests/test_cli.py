@@ -56,7 +56,7 @@ def test_lists(rebind):
     settings = rebind.succeeds("train", "--settings")
     assert "c2lip-paper" in settings
     assert re.search(r"--learning-rate +│ 1e-05", settings)
-    assert "retrieval  --data: " in rebind.succeeds("eval", "--list")
+    assert "\n  --data: source of captioned images\n" in rebind.succeeds("eval", "--list")
 
 
 def test_flags_win_over_the_recipe_in_either_spelling(rebind, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from inspect import Parameter, signature
 from pathlib import Path
 
@@ -101,17 +102,14 @@ def build_benchmark(name: str, data_root: str | Path | None = None, **files: str
         UserError: when the name is unknown, a file is not given, not there, or one too many, or its content is wrong.
     """
     if name not in BENCHMARKS:
-        raise UserError(f'there is no benchmark "{name}"; choose one of {", ".join(sorted(BENCHMARKS))}')
+        near = get_close_matches(name, BENCHMARKS, n=3)
+        guess = f"did you mean {' or '.join(near)}? " if near else ""
+        raise UserError(f'there is no benchmark "{name}"; {guess}`rebind eval --list` lists them all')
     kind = BENCHMARKS[name]
     for each in files:
         if each not in kind.files:
             raise UserError(f'benchmark {name} does not read "{each}"; it reads {", ".join(kind.files)}')
     optional = {each for each in kind.files if signature(kind.build).parameters[each].default is not Parameter.empty}
-    placed = (
-        {each: Path(data_root).expanduser() / place for each, place in kind.layout.items()}
-        if data_root is not None
-        else {}
-    )
     placed = {}
     if data_root is not None:
         places = {each: Path(data_root).expanduser() / place for each, place in kind.layout.items()}
