@@ -1,6 +1,7 @@
 """Benchmarks: what must be embedded, and pure scores of the embeddings with ties, intervals and both averages."""
 
 from rebind.benchmarks.comparison import compare_runs, comparison_table
+from rebind.benchmarks.concept_attention import ConceptAttention
 from rebind.benchmarks.contract import Benchmark
 from rebind.benchmarks.evaluation import evaluate, evaluate_model
 from rebind.benchmarks.foils import FoilBenchmark, FoilItem, read_foils
@@ -13,6 +14,7 @@ from rebind.benchmarks.zero_shot import ZeroShotBenchmark, read_zero_shot
 __all__ = [
     "BENCHMARKS",
     "Benchmark",
+    "ConceptAttention",
     "FoilBenchmark",
     "FoilItem",
     "JointBenchmark",

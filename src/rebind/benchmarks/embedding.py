@@ -267,3 +267,14 @@ def _check_finite(embeddings: np.ndarray, what: str, model: str) -> None:
             f"{model} gives {bad} of {len(embeddings)} {what} embeddings that are not finite; "
             "its weights are damaged or its training diverged: use an earlier checkpoint"
         )
+
+
+@contextmanager
+def evaluation_mode(encoder: Encoder | PrecomputedEmbeddings) -> Iterator[None]:
+    """Put a model into evaluation mode and back."""
+    was_training = encoder.training
+    encoder.eval()
+    try:
+        yield
+    finally:
+        encoder.train(was_training)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,7 @@ import numpy as np
 from rebind.benchmarks.blind import with_blind
 from rebind.benchmarks.contract import Benchmark
 from rebind.benchmarks.coverage import check_image_files, check_readable, without_headlines
-from rebind.benchmarks.embedding import embed_images, embed_texts
+from rebind.benchmarks.embedding import embed_images, embed_texts, evaluation_mode
 from rebind.benchmarks.embedding_cache import EmbeddingCache, open_cache
 from rebind.benchmarks.examples import write_examples
 from rebind.benchmarks.items import item_digest
@@ -67,7 +66,7 @@ def measure(
     for benchmark in benchmarks:
         check_image_files(benchmark)
     joint = JointBenchmark("all", benchmarks)
-    with _evaluation_mode(encoder):
+    with evaluation_mode(encoder):
         texts = embed_texts(encoder, joint.texts, model, cache)
         embedded = embed_images(encoder, joint.images, model, cache)
     image_ends = np.cumsum([len(benchmark.images) for benchmark in benchmarks])[:-1]
@@ -122,7 +121,7 @@ def evaluate_model(
     kept = open_cache(cache, encoder)
     evaluation = measure(encoder, benchmarks, str(model), kept)
     if isinstance(encoder, DualEncoder):  # no other has image tokens in the joint space
-        with _evaluation_mode(encoder):
+        with evaluation_mode(encoder):
             write_examples(encoder, benchmarks, out, attention_scale=attention_scale)
     description = encoder.describe() if kept is None else kept.description
     evaluated = EvaluatedModel(str(model), objective, seed, settings or {}, description)
@@ -133,13 +132,3 @@ def _source(benchmark: Benchmark, readable: np.ndarray) -> dict[str, Any]:
     """Digests of the benchmark's items and of the annotation files that it names, if it names them."""
     files = {Path(file).name: sha256(Path(file).read_bytes()).hexdigest() for file in getattr(benchmark, "files", ())}
     return {"items": item_digest(benchmark, readable), **({"files": files} if files else {})}
-
-
-@contextmanager
-def _evaluation_mode(encoder: Encoder | PrecomputedEmbeddings) -> Iterator[None]:
-    was_training = encoder.training
-    encoder.eval()
-    try:
-        yield
-    finally:
-        encoder.train(was_training)

@@ -10,7 +10,7 @@ import numpy as np
 
 from rebind.benchmarks.contract import Picture, macro_score, mean_score, readable_rows
 from rebind.benchmarks.files import image_file, read_json, text_field
-from rebind.metrics import foil_outcomes
+from rebind.metrics import Outcomes, foil_outcomes
 from rebind.types import Score, UserError
 
 CATEGORY_ORDER = ("swap_att", "swap_obj", "replace_att", "replace_obj", "replace_rel", "add_obj", "add_att")
@@ -82,7 +82,10 @@ class FoilBenchmark:
 
     def score(self, images: np.ndarray, texts: np.ndarray) -> list[Score]:
         """Score (n, d) image and (2n, d) text embeddings; items that share an image are resampled together."""
-        outcomes = foil_outcomes(images, *np.split(texts, 2))
+        return self.score_outcomes(foil_outcomes(images, *np.split(texts, 2)), images)
+
+    def score_outcomes(self, outcomes: Outcomes, images: np.ndarray) -> list[Score]:
+        """Average outcomes that were judged already; (n, …) ``images`` is NaN where there is no image."""
         categories = np.array([item.category for item in self.items])
         files = np.array([str(item.image) for item in self.items])
         scores, averaged = [], []

@@ -6,11 +6,11 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
-from rebind.benchmarks.contract import Benchmark
+from rebind.benchmarks.contract import Picture
 from rebind.storage import atomic_path
 from rebind.types import Score, UserError
 
@@ -93,7 +93,23 @@ def read_items(folder: Path) -> dict[str, Items]:
         raise UserError(f"{path} is damaged ({error}); evaluate the model again") from error
 
 
-def item_digest(benchmark: Benchmark, readable: np.ndarray) -> str:
+class Questioned(Protocol):
+    """What has items: a benchmark, however it is scored."""
+
+    @property
+    def name(self) -> str:
+        """Of the benchmark."""
+
+    @property
+    def images(self) -> Sequence[Picture]:
+        """Of its items."""
+
+    @property
+    def texts(self) -> Sequence[str]:
+        """Of its items."""
+
+
+def item_digest(benchmark: Questioned, readable: np.ndarray) -> str:
     """Digest of all that makes the items of a benchmark what they are, wherever its files lie.
 
     Its pictures count by file name and size, or by content where they are no files.

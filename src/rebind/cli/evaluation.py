@@ -32,7 +32,7 @@ def eval(
 
     What the benchmarks read follows, each with a path: --data, --annotations, --images and so on, or --data-root ROOT
     for all that lies where `rebind eval --list` says. Embeddings are kept in ~/.cache/rebind; --cache FOLDER keeps
-    them elsewhere, --cache none nowhere.
+    them elsewhere, --cache none nowhere. --concept-attention 10 also scores foils by concepts and image tokens.
     """
     from rebind.benchmarks.naming import BENCHMARKS, describe
 
@@ -43,11 +43,14 @@ def eval(
         return
     if model is None or not benchmark:
         raise UserError("give a MODEL and --benchmark NAME; `rebind eval --list` lists the benchmarks")
-    from rebind.evaluate import evaluate_run
+    from rebind.benchmarks.concept_attention import add_concept_scores
+    from rebind.evaluate import evaluate_run, model_folder
 
-    cache = files.pop("cache", None)
+    cache, sharpness = files.pop("cache", None), files.pop("concept_attention", None)
     built = _build(benchmark, files)
     results = evaluate_run(model, built, out, label, cache)
+    if sharpness is not None:
+        add_concept_scores(results.parent, model_folder(model), built, float(sharpness))
     _print_notes(results)
     say(f"The results are in {results}.")
     if base is not None:
