@@ -117,7 +117,11 @@ def forgetting(base: Path, tuned: Path, benchmarks: Collection[str] | None = Non
         UserError: when a folder cannot be read, the two share no score, or were scored on different items.
     """
     before, after = read_run(Path(base)), read_run(Path(tuned))
-    keys = [key for key in before.scores if key in after.scores and key[2] != "coverage"]
+    keys = [
+        key
+        for key in before.scores
+        if key in after.scores and key[2] != "coverage" and not key[2].endswith("_per_class")
+    ]
     keys = [key for key in keys if benchmarks is None or key[0] in benchmarks]
     if not keys:
         raise UserError(f"{base} and {tuned} have no score in common; evaluate both models on the same benchmarks")

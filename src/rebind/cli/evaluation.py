@@ -129,8 +129,9 @@ def blend(
     from rebind.blending import blend_table, parse_alphas
 
     _, files = options(None, context.args)
-    built = [_build(names, files) if names else [] for names in (benchmark, report)]
-    outcome = make_blend(base, tuned, built[0], out, parse_alphas(alpha), max_loss, built[1])
+    built = _build(f"{benchmark},{report}" if report else benchmark, files)
+    first = len(benchmark.split(","))
+    outcome = make_blend(base, tuned, built[:first], out, parse_alphas(alpha), max_loss, built[first:])
     console.print(blend_table(outcome))
     say(outcome.choice.why)
     say(outcome.caution)

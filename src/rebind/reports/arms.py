@@ -143,8 +143,12 @@ def concept_arm(arms: Iterable[Arm]) -> Arm | None:
 
 
 def score_keys(arms: Iterable[Arm]) -> list[ScoreKey]:
-    """Every (benchmark, split, metric) that any run holds, in order of first appearance."""
-    return list(dict.fromkeys(key for arm in arms for scores in arm.scores.values() for key in scores))
+    """Every (benchmark, split, metric) that any run holds, in order of first appearance.
+
+    Those in which classes weigh alike stand beside their twins in ``results.json``; here they would say the same twice.
+    """
+    keys = dict.fromkeys(key for arm in arms for scores in arm.scores.values() for key in scores)
+    return [key for key in keys if not key[2].endswith("_per_class")]
 
 
 def composition_measure(arms: Sequence[Arm]) -> Measure | None:
