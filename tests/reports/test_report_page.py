@@ -93,7 +93,7 @@ def test_the_numbers_are_those_of_the_files(page, raw_scores):
             half = quantile * values.std(ddof=1) / np.sqrt(3)
             low, high = max(0, values.mean() - half), min(100, values.mean() + half)
             assert f"{values.mean():.1f} {low:.1f}–{high:.1f}" in found[name]
-    assert found["swap attribute"].split()[-2:] == ["1,000", "50.0"]  # n and chance
+    assert found["swap attribute"].split()[-3:] == ["1,000", "50.0", "–"]  # n, chance and, in these files, no blind
 
 
 def test_it_says_what_was_run(page):

@@ -31,6 +31,8 @@ class _ScoreRow(_Record):
     ties: int = Field(ge=0, default=0)
     low: Share
     high: Share
+    chance: Share | None = None
+    blind: Share | None = None
 
 
 class Results(_Record):

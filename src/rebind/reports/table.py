@@ -37,12 +37,14 @@ class Row:
         group: one of GROUPS, with the benchmark's name when there are several benchmarks.
         name: what the score is called.
         chance: what guessing gives, where that is known.
+        blind: the least and the most that any run gives when it sees the mean image for every image.
         cells: one estimate per arm; None where the arm holds no such score.
     """
 
     group: str
     name: str
     chance: float | None
+    blind: tuple[float, float] | None
     cells: tuple[Estimate | None, ...]
 
     @property
@@ -110,8 +112,19 @@ def tabulate(arms: Sequence[Arm]) -> SummaryTable:
 
 
 def _row(arms: Sequence[Arm], measure: Measure, group: str, name: str) -> Row:
-    chance = 0.5 if all(is_foil_score(key) for key in measure.keys) else None
-    return Row(group, name, chance, tuple(measure.of(arm) for arm in arms))
+    held = [[of_run[key] for key in measure.keys if key in of_run] for arm in arms for of_run in arm.scores.values()]
+    whole = [scores for scores in held if len(scores) == len(measure.keys)]
+    guesses = _means([[score.chance for score in scores] for scores in whole])
+    blind = _means([[score.blind for score in scores] for scores in whole])
+    chance = 0.5 if all(is_foil_score(key) for key in measure.keys) else min(guesses, default=None)
+    seen = (min(blind), max(blind)) if blind else None
+    return Row(group, name, chance, seen, tuple(measure.of(arm) for arm in arms))
+
+
+def _means(rows: Sequence[Sequence[float | None]]) -> list[float]:
+    """The mean of each row in which every number is known."""
+    known = [[value for value in row if value is not None] for row in rows]
+    return [sum(values) / len(values) for values, row in zip(known, rows, strict=True) if len(values) == len(row) > 0]
 
 
 def _group(key: ScoreKey, several: bool) -> str:
