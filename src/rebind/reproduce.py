@@ -177,7 +177,10 @@ def reference_table() -> Table:
     """All published numbers for the terminal."""
     from rebind.reference import references
 
-    table = Table("name", "model", "numbers, per cent", "source", box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("name", no_wrap=True)
+    for title in ("model", "numbers, per cent", "source"):
+        table.add_column(title, overflow="fold")
     for each in references().values():
         numbers = ", ".join(f"{number.name} {number.value:g}" for number in each.numbers)
         table.add_row(*map(Text, (each.name, each.model, numbers, each.source)))

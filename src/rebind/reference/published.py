@@ -84,7 +84,7 @@ def reference(name: str) -> Reference:
     if name not in known:
         near = difflib.get_close_matches(name, known, n=3, cutoff=0.5) or list(known)[:3]
         raise UserError(
-            f'there is no published number "{name}"; perhaps {" or ".join(near)}: `rebind reference` lists them'
+            f'there is no published number "{name}"; perhaps {" or ".join(near)}: `rebind reproduce` lists them'
         )
     return known[name]
 
