@@ -80,6 +80,8 @@ def write_json(path: Path, value: Any) -> None:
 def only_writer(folder: Path) -> Iterator[None]:
     """Make ``folder`` and keep other processes from writing to it until the block ends, however it ends.
 
+    Network file systems that cannot lock a folder leave that to the user.
+
     Raises:
         UserError: when another process is at it, or the folder cannot be made.
     """
@@ -89,9 +91,13 @@ def only_writer(folder: Path) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
     lock = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(f"another process is writing to {folder}; wait for it to end") from None
+        except OSError as error:
+            if error.errno not in (errno.EBADF, errno.ENOLCK, errno.ENOTSUP):  # what NFS says of folders
+                raise
         yield
-    except BlockingIOError:
-        raise UserError(f"another process is writing to {folder}; wait for it to end") from None
     finally:
         os.close(lock)

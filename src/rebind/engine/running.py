@@ -34,7 +34,8 @@ class Workforce:
     @property
     def workers(self) -> int:
         """The number of workers."""
-        return self.jobs or len(os.sched_getaffinity(0))
+        usable = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
+        return self.jobs or len(usable)
 
 
 def run_stage(
