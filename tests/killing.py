@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 TESTS = Path(__file__).parent
@@ -65,5 +66,9 @@ def kill_at_random(words, watched, kills=10, longest=1.0, seed=0, **environment)
 
 
 def _newest(folder):
-    paths = [folder, *folder.rglob("*")] if folder.exists() else []
-    return sorted((str(path), path.stat().st_mtime_ns) for path in paths if path.exists())
+    times = []
+    for parent, _, names in os.walk(folder):  # which passes over what is gone by then
+        for path in (parent, *(os.path.join(parent, name) for name in names)):
+            with suppress(FileNotFoundError):
+                times.append((path, os.stat(path).st_mtime_ns))
+    return sorted(times)

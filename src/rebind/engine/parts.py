@@ -58,8 +58,8 @@ class Parts:
                 raise UserError(f"{self.folder} holds files that were not made here; move them or choose another place")
             else:
                 write_json(file, settings)
-            for left in self.folder.rglob(".*.partial"):  # of a process that was killed
-                left.unlink()
+            for left in self.folder.rglob(".*.partial"):  # of a process that was killed, or whose parent was, just now
+                left.unlink(missing_ok=True)
             yield
 
     def path(self, number: int) -> Path:
