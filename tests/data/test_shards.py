@@ -12,22 +12,13 @@ from rebind.data import open_source
 from rebind.data.broken import BrokenImageError
 from rebind.data.images import decode_image
 from rebind.types import BrokenSample, UserError
+from tars import write_tar
 
 
 def png(colour="red"):
     file = io.BytesIO()
     Image.new("RGB", (8, 6), colour).save(file, "PNG")
     return file.getvalue()
-
-
-def write_tar(path, members):
-    with tarfile.open(path, "w") as archive:
-        for name, data in members:
-            data = data.encode() if isinstance(data, str) else data
-            member = tarfile.TarInfo(name)
-            member.size = len(data)
-            archive.addfile(member, io.BytesIO(data))
-    return path
 
 
 @pytest.fixture

