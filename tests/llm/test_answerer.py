@@ -1,6 +1,7 @@
 """Many questions at a time, over real HTTP: order, concurrency, formats, bad answers."""
 
 import json
+import re
 
 import pytest
 
@@ -154,7 +155,8 @@ def test_a_model_that_fails_at_nearly_everything_stops_the_run_early():
     with OpenAIServer(lambda body: "As an AI, I would rather talk.") as server, pytest.raises(UserError) as stopped:
         ask(server, words(200), patience={"answers": 2, "trial": 20, "trial_failures": 0.9}, concurrency=2)
     assert 36 <= len(server.asked) <= 44
-    assert "18 of the first 18 answers of model 'tiny'" in str(stopped.value)
+    # Two are under way at a time: another may come in before the run has stopped.
+    assert re.match(r"(18|19|20) of the first \1 answers of model 'tiny'", str(stopped.value))
     assert "not JSON" in str(stopped.value)
 
 
