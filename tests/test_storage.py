@@ -49,6 +49,32 @@ def test_a_failure_leaves_what_was_there(tmp_path, error):
     assert os.listdir(tmp_path) == ["a"]
 
 
+def test_what_a_killed_process_left_is_removed_by_the_next(tmp_path):
+    """One is killed while it writes and leaves its temporary file; another still runs, and keeps its own."""
+    target = tmp_path / "a[1].json"
+    half = (
+        "import sys, time; from rebind.storage import atomic_path\n"
+        "with atomic_path(sys.argv[1]) as temporary:\n"
+        "    temporary.write_text('half'); print('written', flush=True); time.sleep(60)"
+    )
+    killed, running = (
+        subprocess.Popen([sys.executable, "-c", half, str(target)], stdout=subprocess.PIPE, text=True) for _ in range(2)
+    )
+    try:
+        assert killed.stdout.readline() == running.stdout.readline() == "written\n"
+        killed.kill()
+        killed.communicate()
+        assert len(os.listdir(tmp_path)) == 2
+        write_text(target, "whole")
+        (left,) = set(os.listdir(tmp_path)) - {target.name}
+        assert left.endswith(f".{running.pid}.partial")
+    finally:
+        running.kill()
+        running.communicate()
+    write_text(target, "again")
+    assert os.listdir(tmp_path) == [target.name]
+
+
 def test_a_folder_is_replaced_whole(tmp_path):
     target = tmp_path / "run"
     for names in (["a", "b"], ["c"]):

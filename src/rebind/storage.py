@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import errno
+import glob
 import json
 import os
 import shutil
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from rebind.types import UserError
+
+_HOST = socket.gethostname()
 
 
 @contextmanager
@@ -40,15 +44,18 @@ def disk_errors(path: Path) -> Iterator[None]:
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path (file or folder) beside ``path``; rename it to ``path`` if the block succeeds.
 
-    An existing file or folder at ``path`` is replaced. On any error the temporary path is removed.
+    An existing file or folder at ``path`` is replaced. On any error the temporary path is removed; what a process that
+    was killed has left of the same ``path`` is removed, too.
 
     Raises:
         UserError: when the file system refuses (see :func:`disk_errors`).
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    temporary = path.with_name(f".{path.name}.{_HOST}.{os.getpid()}.partial")
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
+        for left in _left_by_the_killed(path):
+            _remove(left)
         try:
             yield temporary
             if path.is_dir():
@@ -59,10 +66,30 @@ def atomic_path(path: Path) -> Iterator[Path]:
             else:
                 temporary.replace(path)
         finally:
-            if temporary.is_dir():
-                shutil.rmtree(temporary, ignore_errors=True)
-            else:
-                temporary.unlink(missing_ok=True)
+            _remove(temporary)
+
+
+def _left_by_the_killed(path: Path) -> list[Path]:
+    """Temporary paths of ``path`` whose process no longer runs; other machines that share the disk keep theirs."""
+    left = path.parent.glob(f".{glob.escape(path.name)}.{glob.escape(_HOST)}.*.partial")
+    return [each for each in left if (owner := each.name.split(".")[-2]).isdecimal() and not _runs(int(owner))]
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # it is somebody else's
+        return True
+    return True
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
