@@ -1,7 +1,7 @@
 """Questions that are easy to judge: how long is this word?"""
 
 from llm.openai_server import caption_of
-from rebind.llm import LanguageModel, Patience, Question, Unusable
+from rebind.llm import Answerer, LanguageModel, Patience, Question, Unusable
 
 SCHEMA = {
     "type": "object",
@@ -41,4 +41,4 @@ def model(server, patience=None, **settings):
 
 
 def ask(server, texts, patience=None, **settings):
-    return model(server, patience, **settings).open().answers([question(text) for text in texts])
+    return Answerer(model(server, patience, **settings)).answers([question(text) for text in texts])

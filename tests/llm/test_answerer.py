@@ -7,7 +7,7 @@ import pytest
 
 from llm.openai_server import OpenAIServer, Raw, caption_of, completion, fault
 from llm.questions import SCHEMA, ask, counted, model, question, words
-from rebind.llm import count
+from rebind.llm import Answerer, count
 from rebind.types import UserError
 
 
@@ -182,7 +182,7 @@ def test_nothing_is_sent_for_no_questions():
 
 def test_an_open_model_is_greeted_once():
     with OpenAIServer(counted) as server:
-        answerer = model(server).open()
+        answerer = Answerer(model(server))
         for text in words(3):
             assert answerer.answers([question(text)])[0].value == len(text)
     assert len(server.greetings) == 1

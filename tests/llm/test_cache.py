@@ -14,7 +14,7 @@ import pytest
 
 from llm.openai_server import OpenAIServer, Raw, completion, fault
 from llm.questions import SCHEMA, ask, counted, model, question, words
-from rebind.llm import Question, Unusable, count
+from rebind.llm import Answerer, Question, Unusable, count
 from rebind.llm.cache import AnswerCache, content_key
 from rebind.types import UserError
 
@@ -81,7 +81,7 @@ def test_an_answer_that_newer_rules_reject_is_asked_for_again(tmp_path):
         ask(server, ["word"], cache=tmp_path)
         server.script = ['{"length": 400}']
         asked = Question(question("word").messages, SCHEMA, stricter)
-        assert model(server, cache=tmp_path).open().answers([asked])[0].value == 400
+        assert Answerer(model(server, cache=tmp_path)).answers([asked])[0].value == 400
 
 
 def test_any_text_can_be_kept(tmp_path):

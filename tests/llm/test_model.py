@@ -9,7 +9,7 @@ import pytest
 
 from llm.openai_server import OpenAIServer, fault
 from llm.questions import ask, counted, model, question
-from rebind.llm import LanguageModel, Patience
+from rebind.llm import Answerer, LanguageModel, Patience
 from rebind.types import UserError
 
 
@@ -103,7 +103,7 @@ def test_servers_without_keys_are_sent_none():
 def test_a_model_that_was_sent_to_a_worker_asks_nothing_when_it_is_opened():
     with OpenAIServer(counted) as server:
         sent = pickle.loads(pickle.dumps(model(server.url)))
-        answerer = sent.open()
+        answerer = Answerer(sent)
         assert server.headers == []
         assert len(answerer.answers([question("word")])) == 1
         assert server.headers
@@ -114,4 +114,4 @@ def test_without_the_package_the_extra_is_named(monkeypatch):
         monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.setitem(sys.modules, "tenacity", None)
     with pytest.raises(UserError, match=r"package tenacity; install it with: pip install 'rebind\[llm\]'"):
-        model("http://127.0.0.1:9/v1").open().answers([question("word")])
+        Answerer(model("http://127.0.0.1:9/v1")).answers([question("word")])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from rebind.types import UserError
 
@@ -38,18 +39,28 @@ def read_captions_file(path: str | Path) -> Iterator[tuple[str, str]]:
         raise UserError(f"cannot read {path}: {error.strerror}; give an existing JSON lines file") from error
 
 
+def json_object(line: str, place: str, wanted: str) -> dict[str, Any]:
+    """The JSON object on one line; ``place`` names it in errors, ``wanted`` says what would be right.
+
+    Raises:
+        UserError: when the line holds anything else.
+    """
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{place} is not JSON ({error}); {wanted}") from error
+    if not isinstance(row, dict):
+        raise UserError(f"{place} is not a JSON object; {wanted}")
+    return row
+
+
 def caption_row(line: str, place: str) -> tuple[str, str]:
     """The key and the caption of one line; ``place`` names it in errors.
 
     Raises:
         UserError: when the line is not JSON or lacks a field, or the key or the caption is blank.
     """
-    try:
-        row = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise UserError(f"{place} is not JSON ({error.msg}); {_WANTED}") from error
-    if not isinstance(row, dict):
-        raise UserError(f"{place} is not a JSON object; {_WANTED}")
+    row = json_object(line, place, _WANTED)
     for name in ("key", "caption"):
         if not isinstance(row.get(name), str) or not row[name].strip():
             reason = "is missing" if name not in row else f"is {row[name]!r}"

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from rebind.concepts.captions_file import read_captions_file
+from rebind.concepts.captions_file import json_object, read_captions_file
 from rebind.types import UserError
 
 _WANTED = 'write one {"caption", "concepts"} a line, or {"key", "concepts"} with the captions in a file of their own'
@@ -49,12 +49,7 @@ def read_gold(path: str | Path, captions: str | Path | None = None) -> list[Gold
 
 
 def _gold_caption(line: str, place: str, known: dict[str, str], captions: str | Path | None) -> GoldCaption:
-    try:
-        row = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise UserError(f"{place} is not JSON ({error.msg}); {_WANTED}") from error
-    if not isinstance(row, dict):
-        raise UserError(f"{place} is not a JSON object; {_WANTED}")
+    row = json_object(line, place, _WANTED)
     concepts = row.get("concepts")
     if not isinstance(concepts, list) or not all(isinstance(each, str) and each.strip() for each in concepts):
         raise UserError(f"{place}: field 'concepts' must be a list of texts that are not empty, not {concepts!r}")

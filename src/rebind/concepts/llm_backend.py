@@ -116,7 +116,7 @@ class LlmBackend:
 
     @cached_property
     def _answerer(self) -> Answerer:
-        return self.language_model.open()
+        return Answerer(self.language_model)
 
     def __getstate__(self) -> dict[str, Any]:
         """Without connections, which belong to one process."""

@@ -69,7 +69,7 @@ class Answerer:
     """Asks one model; open it in the process that uses it."""
 
     def __init__(self, model: LanguageModel) -> None:
-        """Prepare to ask ``model``; opens and sends nothing yet."""
+        """Prepare to ask ``model``; nothing is sent before the first question that the cache cannot answer."""
         self._model = model
         self._stop = threading.Event()
         self._server: Server | None = None

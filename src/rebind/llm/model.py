@@ -7,13 +7,10 @@ from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from ipaddress import ip_address
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 from rebind.types import UserError
-
-if TYPE_CHECKING:
-    from rebind.llm.answerer import Answerer
 
 KEY = "REBIND_LLM_API_KEY"
 HOSTED_KEY = "OPENAI_API_KEY"
@@ -124,12 +121,6 @@ class LanguageModel:
         """The key in the environment; ``none`` where there is none."""
         hosted = os.environ.get(HOSTED_KEY) if self._keeps_secrets() else None
         return os.environ.get(KEY) or hosted or NO_KEY
-
-    def open(self) -> Answerer:
-        """What asks. Nothing is sent before the first question that the cache cannot answer."""
-        from rebind.llm.answerer import Answerer
-
-        return Answerer(self)
 
     def _keeps_secrets(self) -> bool:
         """Whether nobody on the way to the server can read what is sent."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rebind.engine import Item, Made
-from rebind.llm import Answer, LanguageModel, Question, Unusable, count
+from rebind.llm import Answer, Answerer, LanguageModel, Question, Unusable, count
 from rebind.llm.prompt import Prompt
 from rebind.negatives.families import FAMILIES, Foil, edits_between
 from rebind.negatives.llm.checks import fault, signature, tidy
@@ -75,7 +75,7 @@ class LlmNegatives:
 
     def open(self) -> Callable[[list[Item]], Made]:
         """From items with ``key`` and ``captions`` to rows with ``key`` and ``negatives``."""
-        answerer = self.model.open()
+        answerer = Answerer(self.model)
         prompt = _prompt_for(self.families)
 
         def make(items: list[Item]) -> Made:
