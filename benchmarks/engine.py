@@ -1,7 +1,8 @@
 """How the data engine grows with its captions: seconds and peak memory of whole commands, 10³ to 10⁶ captions.
 
 ``python -m benchmarks engine`` prints the rows. Each size is a command of its own, ``rebind concepts`` or ``rebind
-negatives`` with a file of captions, on as many processes as there are cores; memory is the sum over its processes.
+negatives`` with a file of captions, on as many processes as there are cores; memory is the sum over its processes. So
+is the opening of shards, without an index, with a new one and with that.
 """
 
 from __future__ import annotations
@@ -18,8 +19,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.attention import Rows
+from rebind.data.writing import write_shards
 
 SIZES = {"concepts": (1_000, 10_000, 100_000, 1_000_000), "negatives": (1_000, 10_000, 100_000)}
+SAMPLES = 200_000
+_OPEN = "import sys; from rebind.data import open_source; open_source(sys.argv[1])"
 _COLOURS = ["red", "green", "blue", "white", "black", "brown", "yellow", "grey", "wooden", "plastic", "small", "old"]
 _THINGS = ["cup", "chair", "table", "dog", "cat", "bicycle", "umbrella", "bench", "kite", "bowl", "train", "horse"]
 _RELATIONS = ["on top of", "under", "next to", "in front of", "behind"]
@@ -44,16 +48,31 @@ def run(command: str, count: int) -> tuple[float, float]:
                 json.dumps({"key": str(number), "caption": caption}) + "\n"
                 for number, caption in enumerate(captions(count))
             )
-        words = ["-m", "rebind", command, "--captions", str(file), "--out", f"{folder}/out.jsonl"]
-        start = time.perf_counter()
-        process = subprocess.Popen([sys.executable, *words], stdout=subprocess.DEVNULL)
-        peak = [0.0]
-        watcher = threading.Thread(target=_watch, args=(process, peak), daemon=True)
-        watcher.start()
-        if process.wait():
-            raise RuntimeError(f"rebind {command} failed on {count} captions")
-        watcher.join()
-        return time.perf_counter() - start, peak[0]
+        return _timed("-m", "rebind", command, "--captions", str(file), "--out", f"{folder}/out.jsonl")
+
+
+def open_shards() -> Iterator[tuple[str, float, float]]:
+    """What is opened, and seconds and megabytes of a process that opens it and ends."""
+    with tempfile.TemporaryDirectory() as folder:
+        shards, cache = Path(folder) / "shards", f"{folder}/cache"
+        samples = ((f"{number:09d}", b"\x89PNG", caption) for number, caption in enumerate(captions(SAMPLES)))
+        write_shards(shards, samples, samples_per_shard=5_000)
+        for shard in shards.iterdir():
+            os.utime(shard, (0, 0))
+        for name, place in (("no index", "none"), ("a new index", cache), ("an index", cache)):
+            yield f"opening shards with {name}", *_timed("-c", _OPEN, str(shards), REBIND_CACHE=place)
+
+
+def _timed(*words: str, **environment: str) -> tuple[float, float]:
+    start = time.perf_counter()
+    process = subprocess.Popen([sys.executable, *words], stdout=subprocess.DEVNULL, env={**os.environ, **environment})
+    peak = [0.0]
+    watcher = threading.Thread(target=_watch, args=(process, peak), daemon=True)
+    watcher.start()
+    if process.wait():
+        raise RuntimeError(f"python {' '.join(words)} failed")
+    watcher.join()
+    return time.perf_counter() - start, peak[0]
 
 
 def _watch(process: subprocess.Popen, peak: list[float]) -> None:
@@ -84,6 +103,10 @@ def _resident(pid: int) -> float:
 def measure() -> Rows:
     """Captions per second and megabytes of every command and size."""
     rows: Rows = []
+    for name, seconds, memory in open_shards():
+        about = {"samples": SAMPLES, "processes": os.cpu_count()}
+        rows.append(_row(name, SAMPLES / seconds, "samples/s", about))
+        rows.append(_row(f"{name}, all processes at their peak", memory, "MB", about))
     for command, sizes in SIZES.items():
         for count in sizes:
             seconds, memory = run(command, count)

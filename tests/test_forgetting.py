@@ -10,7 +10,7 @@ from rebind.benchmarks.contract import mean_score
 from rebind.benchmarks.results import EvaluatedModel, Evaluation, write_results
 from rebind.forgetting import forgetting, forgetting_table, points
 from rebind.metrics import Outcomes
-from rebind.types import UserError
+from rebind.types import Score, UserError
 
 ROWS = [
     ("foils", "swap_att", "accuracy"),
@@ -30,13 +30,14 @@ def answers(share, n=400, moved=0):
     return correct
 
 
-def write(folder, outcomes, digest="same"):
+def write(folder, outcomes, digest="same", extra=(), of=()):
+    """``digest`` of all benchmarks, or of those ``of`` alone."""
     scores = [
         mean_score(*row, Outcomes(correct=correct, tied=np.zeros(len(correct), dtype=bool)))
         for row, correct in zip(ROWS, outcomes, strict=True)
     ]
-    sources = {row[0]: {"items": digest} for row in ROWS}
-    write_results(folder, EvaluatedModel(folder.name), Evaluation(scores, (), sources))
+    sources = {row[0]: {"items": digest if not of or row[0] in of else "same"} for row in ROWS}
+    write_results(folder, EvaluatedModel(folder.name), Evaluation([*scores, *extra], (), sources))
     return folder
 
 
@@ -59,6 +60,7 @@ def test_groups_are_means_of_the_headlines_task_by_task(base, tuned):
     assert outcome.recognition.base == pytest.approx(((0.8 + 0.6) / 2 + 0.7) / 2)
     assert outcome.recognition.difference == pytest.approx(((-0.01 - 0.02) / 2 - 0.04) / 2)
     assert [task.difference for task in outcome.tasks] == pytest.approx([-0.015, -0.04])
+    assert [task.title for task in outcome.tasks] == ["photos · both ways R@1", "things · val top-1"]
     assert [change.group for change in outcome.changes] == ["composition"] * 3 + ["recognition"] * 4
     assert outcome.verdict.startswith("Binding +10.0 points (95 % +")
     assert ", recognition −2.7 points (95 % −" in outcome.verdict
@@ -87,7 +89,7 @@ def test_the_interval_of_a_mean_combines_tasks_as_independent(base, tuned):
     photos = (first.difference - first.low + second.difference - second.low) / 2
     below = np.hypot(photos, things.difference - things.low) / 2
     assert outcome.recognition.difference - outcome.recognition.low == pytest.approx(below)
-    assert "no benchmark of composition was scored on both models" in outcome.verdict
+    assert "no benchmark speaks of composition for both models" in outcome.verdict
 
 
 def test_a_model_against_itself_changes_nothing(base):
@@ -106,10 +108,31 @@ def test_a_loss_that_the_mean_hides_is_named(base, tmp_path):
 
 def test_other_items_or_other_benchmarks_are_refused(base, tuned, tmp_path):
     other = write(tmp_path / "other", [answers(0.5)] * len(ROWS), digest="other")
-    with pytest.raises(UserError, match="were not scored on the same items"):
+    with pytest.raises(UserError, match=r"share no score: foils \(scored on other items\), pairs \(scored on other"):
         forgetting(base, other)
-    with pytest.raises(UserError, match="have no score in common; evaluate both models on the same benchmarks"):
+    with pytest.raises(UserError, match="share no score; evaluate both models on the same benchmarks and files"):
         forgetting(base, tuned, ["coco"])
+
+
+def test_what_cannot_be_compared_is_named_and_the_rest_compared(base, tmp_path):
+    other = write(tmp_path / "other", [answers(0.5)] * len(ROWS), digest="other", of=("foils", "photos"))
+    outcome = forgetting(base, other)
+    assert {change.benchmark for change in outcome.changes} == {"pairs", "things"}
+    assert all(change.paired for change in outcome.changes)
+    assert outcome.verdict.endswith(" Left out: foils (scored on other items), photos (scored on other items).")
+    assert forgetting(base, other, ["pairs", "things"]).left_out == {}
+    assert "no benchmark speaks of composition" in forgetting(base, other, ["foils", "things"]).verdict
+
+
+def test_a_benchmark_with_items_missing_has_no_say(tmp_path):
+    lacking = [Score("foils", "swap_att", "coverage", 0.97, 400, 0, 0.97, 0.97)]
+    outcomes = [answers(share) for share in (0.5, 0.6, 0.2, 0.8, 0.6, 0.9, 0.7)]
+    folders = [write(tmp_path / name, outcomes, extra=lacking) for name in ("base", "tuned")]
+    outcome = forgetting(*folders)
+    assert outcome.composition.name == "mean: pairs · all group"
+    assert outcome.verdict.endswith(" Left out: foils (less than 99 % of its items could be scored).")
+    assert forgetting(*folders, ["foils"]).composition is None
+    assert "foils" in {change.benchmark for change in outcome.changes}  # its categories are shown
 
 
 def test_the_table_shows_every_score_and_both_means(base, tuned):

@@ -14,7 +14,7 @@ from rebind.models import build_small_siglip
 from rebind.reference import reference
 from rebind.reports.runs import read_run
 from rebind.reproduce import Reproduction, reference_table, repeated, reproduce, reproduction_table
-from rebind.types import UserError
+from rebind.types import Score, UserError
 
 COLOURS, THINGS = ("red", "blue", "green", "white"), ("cup", "dog", "car", "hat", "sofa", "kite")
 SIZES = {"add_obj": 9, "add_att": 4, "replace_att": 5, "replace_obj": 6, "replace_rel": 3, "swap_att": 8, "swap_obj": 2}
@@ -128,6 +128,16 @@ def test_retrieval_finds_its_numbers_too(root, tmp_path):
     mean = reproduce("c2lip/coco", tmp_path, str(root / "model"), data_root=root)
     both = [measured[f"{way} R@5"].value for way in ("text → image", "image → text")]
     assert mean.rows[0].score.value == pytest.approx(np.mean(both))
+    assert both[0] != both[1]  # of 40 and 8 items, which are no categories
+    assert "weighing items alike" not in "".join(mean.reasons)
+
+
+def test_a_second_time_embeddings_come_from_the_cache(root, tmp_path):
+    for _ in range(2):
+        reproduce("c2lip/coco", tmp_path / "out", str(root / "model"), cache=tmp_path / "cache", data_root=root)
+        embedded = list(tmp_path.glob("cache/*/*/*.safetensors"))
+        assert {file.parent.name for file in embedded} == {"images", "texts"}
+    assert len(embedded) == 2
 
 
 def test_what_is_missing_is_said_in_a_sentence(root, tmp_path, sugarcrepe):
@@ -140,6 +150,9 @@ def test_what_is_missing_is_said_in_a_sentence(root, tmp_path, sugarcrepe):
     scores = {key: row for key, row in read_run(sugarcrepe.results.parent).scores.items() if key[1] != "add_att"}
     with pytest.raises(UserError, match="siglip-b16/sugarcrepe, add: the results hold no add_obj and add_att"):
         repeated(reference("siglip-b16/sugarcrepe"), scores)
+    lacking = {("coco", "test", "coverage"): Score("coco", "test", "coverage", 0.97, 5000, 0, 0.97, 0.97)}
+    with pytest.raises(UserError, match=r"hold no .* of coco; coco: only 97.0 % of its items have an image"):
+        repeated(reference("clip-b32/coco"), lacking)
 
 
 def test_both_tables_print_what_they_hold(sugarcrepe):

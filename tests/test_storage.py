@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rebind.data.writing import write_folder_source
-from rebind.storage import atomic_path, write_json, write_text
+from rebind.storage import atomic_path, only_writer, write_json, write_text
 from rebind.types import UserError
 
 IN_NAMESPACE = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"]
@@ -75,17 +75,49 @@ def test_what_a_killed_process_left_is_removed_by_the_next(tmp_path):
     assert os.listdir(tmp_path) == [target.name]
 
 
+HOLDING = """
+import pathlib, sys, time; from rebind.storage import only_writer
+with only_writer(pathlib.Path(sys.argv[1]), wait=True):
+    print("writing", flush=True)
+    if sys.argv[2] == "for ever":
+        time.sleep(60)
+    raise SystemExit(3)
+"""
+
+
+def test_a_writer_that_waits_has_its_turn_when_the_other_ends_or_dies(tmp_path):
+    def start(how_long):
+        words = [sys.executable, "-c", HOLDING]
+        return subprocess.Popen([*words, tmp_path, how_long], stdout=subprocess.PIPE, text=True)
+
+    first = start("for ever")
+    try:
+        assert first.stdout.readline() == "writing\n"
+        with pytest.raises(UserError, match="another process is writing to"), only_writer(tmp_path):
+            pass
+        second = start("shortly")  # leaves its block by an exception
+        with pytest.raises(subprocess.TimeoutExpired):
+            second.wait(0.5)
+    finally:
+        first.kill()
+        first.communicate()
+    assert second.communicate(timeout=60)[0] == "writing\n"
+    assert second.returncode == 3
+    with only_writer(tmp_path):
+        pass
+
+
 def test_a_folder_is_replaced_whole(tmp_path):
     target = tmp_path / "run"
     for names in (["a", "b"], ["c"]):
-        with atomic_path(target) as temporary:
+        with atomic_path(target, folder=True) as temporary:
             temporary.mkdir()
             for name in names:
                 (temporary / name).write_text(name)
         assert sorted(os.listdir(target)) == names
 
     def fail():
-        with atomic_path(target) as temporary:
+        with atomic_path(target, folder=True) as temporary:
             temporary.mkdir()
             (temporary / "d").write_text("d")
             raise RuntimeError
@@ -94,6 +126,18 @@ def test_a_folder_is_replaced_whole(tmp_path):
         fail()
     assert os.listdir(target) == ["c"]
     assert os.listdir(tmp_path) == ["run"]
+
+
+def test_a_file_never_takes_the_place_of_a_folder(tmp_path):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "1.jpg").write_bytes(b"one")
+    (tmp_path / "link").symlink_to("photos")
+    for name in ("photos", "link"):
+        says = f"{name}: it is a folder; give the name of a file"
+        with pytest.raises(UserError, match=says), atomic_path(tmp_path / name):
+            raise AssertionError("not refused before any work")
+    assert (tmp_path / "photos" / "1.jpg").read_bytes() == b"one"
+    assert sorted(os.listdir(tmp_path)) == ["link", "photos"]
 
 
 def test_a_full_disk_is_one_sentence(tmp_path):
@@ -142,3 +186,21 @@ def test_a_path_through_a_file_is_one_sentence(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="a part of the path is a file, not a folder"):
         write_text(tmp_path / "file" / "folder" / "a.txt", "text")
+
+
+@pytest.mark.parametrize(
+    ("place", "reason"),
+    [("/proc/x", "nothing can be made at that place"), ("{}/afile", "there is a file of that name where a folder")],
+)
+def test_a_place_where_no_folder_can_be_is_one_sentence(tmp_path, place, reason):
+    (tmp_path / "afile").write_text("")
+    folder = Path(place.format(tmp_path))
+    with pytest.raises(UserError, match=f"cannot write {folder}/results.json: {reason}"):
+        write_json(folder / "results.json", {})
+    with pytest.raises(UserError, match=f"cannot write {folder}: {reason}"), only_writer(folder):
+        pass
+
+
+def test_another_file_that_is_missing_is_not_blamed_on_the_place(tmp_path):
+    with pytest.raises(FileNotFoundError), atomic_path(tmp_path / "a") as temporary:
+        shutil.copy(tmp_path / "nowhere", temporary)

@@ -7,18 +7,34 @@ from pathlib import Path
 from typing import Any
 
 from rebind.benchmarks import Benchmark, evaluate_model
+from rebind.benchmarks.evaluation import results_of
+from rebind.benchmarks.results import FILE, read_results
 from rebind.training import load_recipe
 from rebind.types import UserError
+
+RECIPE = "recipe.yaml"
 
 
 def model_folder(model: str) -> str:
     """The model to load: ``RUN/model`` if ``model`` is a run's folder, else ``model`` itself."""
     run = Path(model)
-    if not (run / "recipe.yaml").is_file():
+    if not _is_run(run):
         return model
     if not (run / "model").is_dir():
         raise UserError(f"the run {run} has no model yet; start its training again, it will continue")
     return str(run / "model")
+
+
+def check_model(model: str, out: Path | None) -> None:
+    """Find out that a model cannot be evaluated before gigabytes are fetched for it.
+
+    Raises:
+        UserError: when there is no place for its results, or it cannot be loaded.
+    """
+    from rebind.models import load_encoder
+
+    _results_folder(model, out)
+    load_encoder(model_folder(model))
 
 
 def evaluate_run(
@@ -39,21 +55,65 @@ def evaluate_run(
     Raises:
         UserError: when there is no place to write to, or the model cannot be loaded or evaluated.
     """
-    if not (recipe_file := Path(model) / "recipe.yaml").is_file():
-        if out is None:
-            raise UserError(f"{model} is no run of rebind, so say where the results go: --out DIR")
+    out = _results_folder(model, out)
+    if not _is_run(Path(model)):
         return evaluate_model(model, benchmarks, out, {"label": label or "base"}, cache=cache)
-    recipe = load_recipe(recipe_file)
+    recipe = load_recipe(Path(model) / RECIPE)
     return evaluate_model(
         model_folder(model),
         benchmarks,
-        out or Path(model),
+        out,
         {**recipe.as_dict(), "label": label or recipe.title},
         objective=recipe.objective if isinstance(recipe.objective, str) else " + ".join(recipe.objective),
         seed=recipe.seed,
         attention_scale=_attention_scale(recipe.objective_settings),
         cache=cache,
     )
+
+
+def evaluate_base(base: str, benchmarks: Sequence[Benchmark], tuned: Path, cache: str | None = "none") -> Path:
+    """Evaluate the model that another was tuned from on whatever it lacks of the other's benchmarks.
+
+    Results are used where they are of the weights that lie there now, and of the items that the other was scored on. A
+    folder with results and no model is taken as it is.
+
+    Args:
+        base: a run's folder, a model folder, a hub name, or a folder with results.
+        benchmarks: those that the other was evaluated on just now.
+        tuned: folder with the other's results.
+        cache: as for :func:`evaluate_run`.
+
+    Returns:
+        The folder with the results of the base: its own if it is a run or holds results, else ``tuned/base``.
+
+    Raises:
+        UserError: when the base cannot be loaded or evaluated.
+    """
+    from rebind.models import load_encoder
+
+    own = Path(base)
+    has_results = (own / FILE).is_file()
+    if has_results and not (own / ("model" if _is_run(own) else "config.json")).exists():
+        return own
+    place = own if has_results or _is_run(own) else tuned / "base"
+    label, known = None, {}
+    if (place / FILE).is_file() and (found := results_of(place, load_encoder(model_folder(base)).describe())):
+        label, known = found[0].settings.get("label"), found[1].sources
+    wanted = read_results(tuned)[1].sources
+    missing = [each for each in benchmarks if known.get(each.name, {}).get("items") != wanted[each.name]["items"]]
+    if missing:
+        evaluate_run(base, missing, place, label, cache)
+    return place
+
+
+def _is_run(folder: Path) -> bool:
+    return (folder / RECIPE).is_file()
+
+
+def _results_folder(model: str, out: Path | None) -> Path:
+    if out is None and not _is_run(Path(model)):
+        raise UserError(f"{model} is no run of rebind, so say where the results go: --out DIR")
+    return out or Path(model)
 
 
 def _attention_scale(objective_settings: dict[str, Any]) -> float:

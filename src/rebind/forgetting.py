@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from rich.table import Table
 from rich.text import Text
 
-from rebind.benchmarks.comparison import compare_runs
+from rebind.benchmarks.comparison import compare_runs, incomparable, nothing_shared, with_reasons
+from rebind.benchmarks.contract import COVERAGE
+from rebind.benchmarks.coverage import LEAST_COVERAGE, coverage_shares
 from rebind.benchmarks.items import FILE
 from rebind.reports.arms import name_of
 from rebind.reports.runs import Run, read_run
 from rebind.reports.statistics import difference, estimate
-from rebind.types import Score, UserError
+from rebind.types import Score
 
 COMPOSITION, RECOGNITION = "composition", "recognition"
 Key = tuple[str, str, str]
@@ -48,6 +50,11 @@ class Change:
     paired: bool
 
     @property
+    def title(self) -> str:
+        """Benchmark and name: two benchmarks may have scores of one name."""
+        return f"{self.benchmark} · {self.name}"
+
+    @property
     def difference(self) -> float:
         """After minus before."""
         return self.tuned - self.base
@@ -67,12 +74,14 @@ class Forgetting:
         composition: mean over the tasks of composition; None when there is none.
         recognition: mean over the tasks of recognition; None when there is none.
         tasks: the tasks of recognition; what one of them loses, the mean may hide.
+        left_out: benchmarks that enter no mean, each with the reason.
     """
 
     changes: tuple[Change, ...]
     composition: Change | None
     recognition: Change | None
     tasks: tuple[Change, ...]
+    left_out: dict[str, str] = field(default_factory=dict)
 
     @property
     def worst(self) -> Change | None:
@@ -81,21 +90,22 @@ class Forgetting:
 
     @property
     def verdict(self) -> str:
-        """One sentence: binding +x, recognition −y, which differences are real, and a loss that the mean hides."""
+        """Binding +x, recognition −y, which differences are real, a loss that the mean hides, and what is left out."""
         said = [
             f"{word} {_said(mean)}"
             for word, mean in (("binding", self.composition), ("recognition", self.recognition))
             if mean
         ]
         if self.worst and len(self.tasks) > 1 and self.worst.real and self.worst.difference < 0:
-            said[-1] += f"; it loses most in {self.worst.benchmark} · {self.worst.name}: {_said(self.worst)}"
+            said[-1] += f"; it loses most in {self.worst.title}: {_said(self.worst)}"
         missing = [
-            f"no benchmark of {group} was scored on both models"
+            f"no benchmark speaks of {group} for both models"
             for group, mean in ((COMPOSITION, self.composition), (RECOGNITION, self.recognition))
             if not mean
         ]
         text = ", ".join(said + missing)
-        return f"{text[:1].upper()}{text[1:]}."
+        left_out = f" Left out: {with_reasons(self.left_out)}." if self.left_out else ""
+        return f"{text[:1].upper()}{text[1:]}.{left_out}"
 
 
 def forgetting(base: Path, tuned: Path, benchmarks: Collection[str] | None = None) -> Forgetting:
@@ -106,7 +116,7 @@ def forgetting(base: Path, tuned: Path, benchmarks: Collection[str] | None = Non
     ways or top-1. Tasks weigh alike in a group's mean. Where both folders kept their outcomes item by item, the
     intervals are paired; else the two scores are taken as independent, which makes intervals too wide rather than too
     narrow. In a mean, the ends of intervals are averaged within a task, whose scores share items, and combined as
-    independent between tasks.
+    independent between tasks. A benchmark of which less than 99 % of the items could be scored has no say in a mean.
 
     Args:
         base: folder with the ``results.json`` of the model before tuning.
@@ -114,26 +124,31 @@ def forgetting(base: Path, tuned: Path, benchmarks: Collection[str] | None = Non
         benchmarks: names to look at; all if not given.
 
     Raises:
-        UserError: when a folder cannot be read, the two share no score, or were scored on different items.
+        UserError: when a folder cannot be read, or the two share no score of the same items.
     """
-    before, after = read_run(Path(base)), read_run(Path(tuned))
+    base, tuned = Path(base), Path(tuned)
+    before, after = read_run(base), read_run(tuned)
+    apart = incomparable(base, tuned, benchmarks)
+    left_out = {**_without_headlines(before, after, benchmarks), **apart}
     keys = [
         key
         for key in before.scores
-        if key in after.scores and key[2] != "coverage" and not key[2].endswith("_per_class")
+        if key in after.scores and key[2] != COVERAGE and not key[2].endswith("_per_class") and key[0] not in apart
     ]
     keys = [key for key in keys if benchmarks is None or key[0] in benchmarks]
     if not keys:
-        raise UserError(f"{base} and {tuned} have no score in common; evaluate both models on the same benchmarks")
-    paired = paired_intervals(Path(base), Path(tuned))
+        raise nothing_shared(base, tuned, left_out)
+    paired = paired_intervals(base, tuned, {key[0] for key in keys})
     found = {key: _change(key, before, after, paired.get(key)) for key in keys}
+    speaking = [key for key in keys if key[0] not in left_out]
     tasks = {
-        group: [_task([found[key] for key in task]) for task in _tasks([key for key in keys if group_of(key) == group])]
+        group: [_task([found[key] for key in task]) for task in _tasks(speaking, group)]
         for group in (COMPOSITION, RECOGNITION)
     }
     order = sorted(found, key=lambda key: group_of(key) == RECOGNITION)
     changes = tuple(found[key] for key in order)
-    return Forgetting(changes, _mean(tasks[COMPOSITION]), _mean(tasks[RECOGNITION]), tuple(tasks[RECOGNITION]))
+    composition, recognition = tasks[COMPOSITION], tasks[RECOGNITION]
+    return Forgetting(changes, _mean(composition), _mean(recognition), tuple(recognition), left_out)
 
 
 def group_of(key: Key) -> str:
@@ -158,7 +173,7 @@ def forgetting_table(outcome: Forgetting) -> Table:
         if rows:
             table.add_row(Text(group.capitalize(), style="bold"))
         for change in rows:
-            _add(table, change, f"  {change.benchmark} · {change.name}" if several else f"  {change.name}", "")
+            _add(table, change, f"  {change.title if several else change.name}", "")
         if mean:
             _add(table, mean, f"  {mean.name}", "bold")
     return table
@@ -170,11 +185,20 @@ def _add(table: Table, change: Change, name: str, style: str) -> None:
     table.add_row(Text(name), *cells, interval, f"{change.n:,}" if change.n else "", style=style)
 
 
-def paired_intervals(base: Path, tuned: Path) -> dict[Key, tuple[float, float]]:
+def paired_intervals(base: Path, tuned: Path, benchmarks: Collection[str]) -> dict[Key, tuple[float, float]]:
     """Ends of the paired 95 % intervals of tuned − base by score; empty where outcomes of items were not kept."""
     if not all((folder / FILE).is_file() for folder in (base, tuned)):
         return {}
-    return {(row.benchmark, row.split, row.metric): (row.low, row.high) for row in compare_runs(base, tuned)}
+    rows = compare_runs(base, tuned, benchmarks)
+    return {(row.benchmark, row.split, row.metric): (row.low, row.high) for row in rows}
+
+
+def _without_headlines(before: Run, after: Run, benchmarks: Collection[str] | None) -> dict[str, str]:
+    """Those benchmarks for the whole of which no number of one of the runs speaks."""
+    shares = [*coverage_shares(before.scores.values()).items(), *coverage_shares(after.scores.values()).items()]
+    why = f"less than {100 * LEAST_COVERAGE:g} % of its items could be scored"
+    refused = dict.fromkeys(name for name, share in shares if share < LEAST_COVERAGE)
+    return {name: why for name in refused if benchmarks is None or name in benchmarks}
 
 
 def _change(key: Key, before: Run, after: Run, interval: tuple[float, float] | None) -> Change:
@@ -189,11 +213,12 @@ def _independent(first: Score, second: Score) -> tuple[float, float]:
     return apart.low, apart.high
 
 
-def _tasks(keys: Sequence[Key]) -> list[list[Key]]:
+def _tasks(keys: Sequence[Key], group: str) -> list[list[Key]]:
     """The scores of one group, task by task, that speak for their task."""
     by_task: dict[tuple[str, ...], list[Key]] = {}
     for key in keys:
-        by_task.setdefault(key[:2] if group_of(key) == RECOGNITION else key[:1], []).append(key)
+        if group_of(key) == group:
+            by_task.setdefault(key[:2] if group == RECOGNITION else key[:1], []).append(key)
     chosen = []
     for own in by_task.values():
         macro = [key for key in own if key[1] == "macro"]
@@ -205,7 +230,9 @@ def _tasks(keys: Sequence[Key]) -> list[list[Key]]:
 def _task(rows: Sequence[Change]) -> Change:
     """The mean of the scores of one task, and of the ends of their intervals."""
     base, tuned, low, high = (_average(getattr(row, side) for row in rows) for side in ("base", "tuned", "low", "high"))
-    name = " and ".join(dict.fromkeys(row.name for row in rows))
+    names = list(dict.fromkeys(row.name for row in rows))
+    both = len(names) == 2 and all(name.endswith(" R@1") for name in names)
+    name = "both ways R@1" if both else " and ".join(names)
     n = min(row.n for row in rows)
     return Change(rows[0].group, rows[0].benchmark, name, base, tuned, low, high, n, all(row.paired for row in rows))
 
@@ -218,7 +245,7 @@ def _mean(tasks: Sequence[Change]) -> Change | None:
     below = math.hypot(*(task.difference - task.low for task in tasks)) / len(tasks)
     above = math.hypot(*(task.high - task.difference for task in tasks)) / len(tasks)
     gain, paired = tuned - base, all(task.paired for task in tasks)
-    name = f"mean of {len(tasks)} tasks" if len(tasks) > 1 else f"mean: {tasks[0].name}"
+    name = f"mean of {len(tasks)} tasks" if len(tasks) > 1 else f"mean: {tasks[0].title}"
     return Change(tasks[0].group, "", name, base, tuned, gain - below, gain + above, 0, paired)
 
 

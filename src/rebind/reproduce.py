@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rebind.benchmarks import build_benchmark, evaluate_model
+from rebind.benchmarks.coverage import coverage_notes
 from rebind.evaluate import model_folder
 from rebind.reference import PublishedNumber, Reference, reference
 from rebind.reports.runs import read_run
@@ -85,17 +86,11 @@ class Reproduction:
         )
 
 
-def reproduce(name: str, out: Path, model: str | None = None, **files: str | Path) -> Reproduction:
-    """Run the evaluation that should give a published number.
-
-    Args:
-        name: one of :func:`rebind.reference.references`.
-        out: folder for ``results.json``.
-        model: folder or hub name of the checkpoint; the reference's own if not given.
-        files: as for :func:`rebind.benchmarks.build_benchmark`: ``data_root``, or the benchmark's files by name.
+def checkpoint_of(name: str, model: str | None = None) -> str:
+    """Folder or hub name of what is evaluated to repeat a published number: ``model``, else the reference's own.
 
     Raises:
-        UserError: when the name is unknown, no checkpoint is known, or it cannot be loaded or evaluated.
+        UserError: when the name is unknown, or no checkpoint is known.
     """
     published = reference(name)
     checkpoint = model or published.checkpoint
@@ -104,9 +99,28 @@ def reproduce(name: str, out: Path, model: str | None = None, **files: str | Pat
             f"no checkpoint of {published.model} that rebind loads is known on the Hugging Face hub; "
             "give its folder with --model"
         )
+    return checkpoint
+
+
+def reproduce(
+    name: str, out: Path, model: str | None = None, cache: str | Path | None = "none", **files: str | Path
+) -> Reproduction:
+    """Run the evaluation that should give a published number.
+
+    Args:
+        name: one of :func:`rebind.reference.references`.
+        out: folder for ``results.json``.
+        model: folder or hub name of the checkpoint; the reference's own if not given.
+        cache: where embeddings are kept, as :func:`rebind.benchmarks.evaluate_model` has it.
+        files: as for :func:`rebind.benchmarks.build_benchmark`: ``data_root``, or the benchmark's files by name.
+
+    Raises:
+        UserError: when the name is unknown, no checkpoint is known, or it cannot be loaded or evaluated.
+    """
+    published, checkpoint = reference(name), checkpoint_of(name, model)
     benchmark = build_benchmark(published.benchmark, **files)
     settings = {"label": published.model, "reproduces": name}
-    results = evaluate_model(model_folder(checkpoint), [benchmark], out, settings)
+    results = evaluate_model(model_folder(checkpoint), [benchmark], out, settings, cache=cache)
     rows = repeated(published, read_run(out).scores)
     notes = json.loads(results.read_text(encoding="utf-8")).get("notes", [])
     reasons = (*explanations(published, rows, checkpoint), *notes)
@@ -123,10 +137,10 @@ def repeated(published: Reference, scores: Mapping[Key, Score]) -> tuple[Repeate
     for number in published.numbers:
         keys = number.keys(published.benchmark, scores)
         if keys is None:
+            why = " ".join(coverage_notes(list(scores.values()))) or "are all files of the benchmark there?"
             raise UserError(
                 f"{published.name}, {number.name}: the results hold no "
-                f"{' and '.join([*number.splits, *number.metrics])} of {published.benchmark}; "
-                "are all files of the benchmark there?"
+                f"{' and '.join([*number.splits, *number.metrics])} of {published.benchmark}; {why}"
             )
         of_keys = tuple(scores[key] for key in keys)
         rows.append(Repeated(number, of_keys, mean_of_splits(of_keys), published.tolerance))
@@ -143,7 +157,8 @@ def explanations(published: Reference, rows: Sequence[Repeated], model: str) -> 
         if row.number.n not in (None, row.score.n):
             said.append(f"{name}: {row.score.n:,} items were scored, the benchmark has {row.number.n:,}.")
         pooled = sum(score.value * score.n for score in row.scores) / sum(score.n for score in row.scores)
-        if len(row.scores) > 1 and abs(pooled - row.score.value) >= 0.0005:
+        of_categories = len({score.split for score in row.scores}) > 1  # not of two directions of retrieval
+        if of_categories and abs(pooled - row.score.value) >= 0.0005:
             said.append(f"{name}: weighing items alike, not categories, gives {100 * pooled:.1f}.")
         if row.score.ties:
             most = 100 * sum(score.ties / score.n for score in row.scores) / len(row.scores)

@@ -9,7 +9,7 @@ import os
 import shutil
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,8 @@ def disk_errors(path: Path) -> Iterator[None]:
     """Turn the operating system's refusals while writing to ``path`` into one sentence each.
 
     Raises:
-        UserError: when the disk or quota is full, the place is read-only or access is denied.
+        UserError: when the disk or quota is full, the place is read-only, access is denied, or no file or folder can
+            be made there.
     """
     reasons = {
         errno.ENOSPC: "the disk is full; free some space or choose another folder",
@@ -32,25 +33,48 @@ def disk_errors(path: Path) -> Iterator[None]:
         errno.EACCES: "permission was denied; choose a folder that you may write to",
         errno.ENOTDIR: "a part of the path is a file, not a folder; choose another folder",
     }
+    of_the_path = {
+        errno.EEXIST: "there is a file of that name where a folder should be; choose another folder",
+        errno.ENOENT: "nothing can be made at that place; choose another folder",
+    }
     try:
         yield
     except OSError as error:
+        if str(error.filename) in map(str, (path, *path.parents)):  # else it is some other file that is missing
+            reasons |= of_the_path
         if error.errno not in reasons:
             raise
         raise UserError(f"cannot write {path}: {reasons[error.errno]}") from error
 
 
-@contextmanager
-def atomic_path(path: Path) -> Iterator[Path]:
-    """Yield a temporary path (file or folder) beside ``path``; rename it to ``path`` if the block succeeds.
-
-    An existing file or folder at ``path`` is replaced. On any error the temporary path is removed; what a process that
-    was killed has left of the same ``path`` is removed, too.
+def require_no_folder(path: Path) -> None:
+    """Refuse to write a file where a folder is; a command does so before any work.
 
     Raises:
-        UserError: when the file system refuses (see :func:`disk_errors`).
+        UserError: when ``path`` is a folder.
+    """
+    if Path(path).is_dir():
+        raise UserError(f"cannot write {path}: it is a folder; give the name of a file")
+
+
+@contextmanager
+def atomic_path(path: Path, folder: bool = False) -> Iterator[Path]:
+    """Yield a temporary path beside ``path`` for one file; rename it to ``path`` if the block succeeds.
+
+    An existing file at ``path`` is replaced. On any error the temporary path is removed; what a process that was killed
+    has left of the same ``path`` is removed, too.
+
+    Args:
+        path: of the file.
+        folder: a folder is written, not a file, and an existing one is replaced with all that it holds.
+
+    Raises:
+        UserError: when a file is to be written and ``path`` is a folder, or the file system refuses (see
+            :func:`disk_errors`).
     """
     path = Path(path)
+    if not folder:
+        require_no_folder(path)
     temporary = path.with_name(f".{path.name}.{_HOST}.{os.getpid()}.partial")
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -58,7 +82,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
             _remove(left)
         try:
             yield temporary
-            if path.is_dir():
+            if folder and path.is_dir():
                 replaced = path.with_name(f".{path.name}.{os.getpid()}.replaced")
                 path.rename(replaced)
                 temporary.rename(path)
@@ -103,11 +127,28 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
+def cache_folder(place: str | Path | None = None, default: str = "~/.cache/rebind") -> Path | None:
+    """Where to keep what can be made again: ``place``, else what REBIND_CACHE says, else ``default``.
+
+    Returns:
+        The folder, which need not exist; None for ``none``, and for a user without a home.
+    """
+    place = place or os.environ.get("REBIND_CACHE") or default
+    try:
+        return None if str(place) == "none" else Path(place).expanduser()
+    except RuntimeError:  # what pathlib says of those
+        return None
+
+
 @contextmanager
-def only_writer(folder: Path) -> Iterator[None]:
+def only_writer(folder: Path, wait: bool = False) -> Iterator[None]:
     """Make ``folder`` and keep other processes from writing to it until the block ends, however it ends.
 
     Network file systems that cannot lock a folder leave that to the user.
+
+    Args:
+        folder: the folder itself; those in it are not locked.
+        wait: for another process to end its block, rather than to refuse.
 
     Raises:
         UserError: when another process is at it, or the folder cannot be made.
@@ -119,7 +160,7 @@ def only_writer(folder: Path) -> Iterator[None]:
     lock = os.open(folder, os.O_RDONLY)
     try:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise UserError(f"another process is writing to {folder}; wait for it to end") from None
         except OSError as error:
@@ -128,3 +169,22 @@ def only_writer(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(lock)
+
+
+def hold(folder: Path) -> int:
+    """Make ``folder`` and keep :func:`only_writer` from it until the file descriptor returned is closed.
+
+    Any number of processes may hold a folder; what a process holds goes with it, however it ends. While there is a
+    writer, this waits for it.
+
+    Raises:
+        UserError: when the folder cannot be made.
+    """
+    import fcntl
+
+    with disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    lock = os.open(folder, os.O_RDONLY)
+    with suppress(OSError):  # network file systems that cannot lock a folder
+        fcntl.flock(lock, fcntl.LOCK_SH)
+    return lock

@@ -23,11 +23,15 @@ class Negative:
         caption: the foil.
         family: how it was made, e.g. ``replace_att``; empty when nobody said.
         image: path or encoded bytes of a picture that it describes; None when there is none.
+        of: number of the sample's caption that it was made of.
+        edits: (start, end) characters of it that differ from that caption; empty when nobody said.
     """
 
     caption: str
     family: str = ""
     image: Path | bytes | None = None
+    of: int = 0
+    edits: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 from corpus import write_captions, write_folder
+from refine_in_parts import refine_in_parts
 
 from killing import contents, kill_at_random, run_to_the_end
+from rebind.engine import Workforce
 from rebind.world import WorldSettings, write_world
 
 pytestmark = pytest.mark.slow
@@ -30,7 +32,12 @@ def test_ray_and_processes_write_the_same_bytes(tmp_path, world):
     for command in ("concepts", "negatives"):
         run_to_the_end([*REBIND, command, here, "--jobs", 2])
     run_to_the_end([*REBIND, "pictures", world, "--backend", "world", "--jobs", 1])
-    run_to_the_end([Path(__file__).parent / "on_ray.py", there, other / "train"])
+    captions = write_captions(tmp_path / "captions.jsonl", 1500)
+    refine_in_parts(captions, tmp_path / "refined" / "here", Workforce(jobs=1))
+    run_to_the_end(
+        [Path(__file__).parent / "on_ray.py", there, other / "train", captions, tmp_path / "refined" / "ray"]
+    )
+    assert contents(tmp_path / "refined" / "here") == contents(tmp_path / "refined" / "ray")
     assert len(list((here / "annotations" / "concepts").glob("part-*"))) == 3
     assert contents(here) == contents(there)
     assert contents(world) == contents(other / "train")

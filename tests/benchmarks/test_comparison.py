@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 from scipy import stats
 
-from rebind.benchmarks.comparison import compare_runs, comparison_table
+from rebind.benchmarks.comparison import compare_runs, comparison_table, incomparable, with_reasons
 from rebind.benchmarks.contract import macro_score, mean_score
 from rebind.benchmarks.results import EvaluatedModel, Evaluation, write_results
 from rebind.metrics import Outcomes
@@ -73,6 +73,20 @@ def test_a_row_of_one_alone_is_left_out_and_a_row_without_items_too(tmp_path):
     assert (row.split, row.metric, row.p, row.verdict) == ("add", "accuracy", 1.0, "no difference shown")
 
 
+def test_what_cannot_be_compared_is_named_and_the_rest_compared(tmp_path):
+    retrieval = mean_score("more", "test", "accuracy", Outcomes(outcomes(99), ~outcomes(99)))
+    first = write_run(tmp_path / "a", {"add": outcomes(9)}, digest="one", extra=[retrieval])
+    second = write_run(tmp_path / "b", {"add": outcomes(9)}, digest="two", extra=[retrieval])
+    assert [row.benchmark for row in compare_runs(first, second)] == ["more"]
+    assert incomparable(first, second) == {"foils": "scored on other items"}
+    lone = write_run(tmp_path / "c", {"add": outcomes(9)}, digest="one")
+    assert [row.benchmark for row in compare_runs(first, lone)] == ["foils"]
+    assert with_reasons(incomparable(first, lone)) == f"more (only in {first})"
+    assert compare_runs(first, second, ["more"]) == compare_runs(first, second)
+    with pytest.raises(UserError, match="share no score: foils"):
+        compare_runs(first, second, ["foils"])
+
+
 def test_items_of_one_image_count_together(tmp_path):
     first, second = outcomes(150), outcomes(150)
     second[np.flatnonzero(~first)[:12]] = True
@@ -122,7 +136,7 @@ def test_mistakes_are_one_sentence(pair, tmp_path):
     with pytest.raises(UserError, match=r"^.*nowhere holds no results.json; pass a folder that `rebind eval`"):
         compare_runs(pair[0], tmp_path / "nowhere")
     other = write_run(tmp_path / "other", {"add": outcomes(9)}, digest="different")
-    with pytest.raises(UserError, match=r"a and .*other were not scored on the same items of foils; evaluate both"):
+    with pytest.raises(UserError, match=r"a and .*other share no score: foils \(scored on other items\); evaluate"):
         compare_runs(pair[0], other)
     strange = write_run(tmp_path / "strange", {"none of these": outcomes(9)})
     with pytest.raises(UserError, match=r"share no score; evaluate both models on the same benchmarks"):

@@ -120,7 +120,7 @@ def test_colorswap(tmp_path):
     )
 
 
-def test_eqben_leaves_frames_in_numpy_files_out(tmp_path):
+def test_eqben_has_a_split_for_each_source_frames_in_numpy_files_among_them(tmp_path):
     rows = [
         {
             "image0": f"{folder}/{i}_0.{suffix}",
@@ -135,9 +135,11 @@ def test_eqben_leaves_frames_in_numpy_files_out(tmp_path):
     images = tmp_path / "eqben/image_subset"
     images.mkdir()
     scores = scores_of(build_benchmark("eqben", data_root=tmp_path))
-    assert {split for split, _ in scores} == {"eqbensd", "eqbenkubric_loc", "macro", "micro"}
-    groups = [(images / row["image0"], images / row["image1"], row["caption0"], row["caption1"]) for row in rows[2::3]]
-    assert_groups(scores, "eqbenkubric_loc", groups)
+    assert {split for split, _ in scores} == {"eqbensd", "eqbenyoucook2", "eqbenkubric_loc", "macro", "micro"}
+    for start, split in ((1, "eqbenyoucook2"), (2, "eqbenkubric_loc")):
+        own = rows[start::3]
+        groups = [(images / row["image0"], images / row["image1"], row["caption0"], row["caption1"]) for row in own]
+        assert_groups(scores, split, groups)
 
 
 def vg_row(i, **fields):

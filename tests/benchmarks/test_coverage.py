@@ -3,7 +3,7 @@ import json
 import pytest
 from tiny_world import paint, write_foils
 
-from rebind.benchmarks import build_benchmark, evaluate, evaluate_model
+from rebind.benchmarks import FoilBenchmark, build_benchmark, evaluate, evaluate_model, read_foils
 from rebind.benchmarks.coverage import coverage_notes, coverage_shares
 from rebind.types import BrokenSample, Score, UserError
 
@@ -51,7 +51,7 @@ def test_below_99_per_cent_there_is_no_headline_but_a_sentence(encoder, foils):
     results = json.loads(evaluate_model(foils / "model", [benchmark(foils)], foils / "out").read_text())
     [note] = results["notes"]
     assert note.startswith(
-        "foils: only 98.3 % of its items have an image that can be read; below 99% no macro or micro"
+        "foils: only 98.3 % of its items have an image that can be read; below 99% no number is given for the whole"
     )
     assert note == coverage_notes(scores)[0]
     assert "macro" not in {row["split"] for row in results["scores"]}
@@ -61,6 +61,48 @@ def test_below_99_per_cent_there_is_no_headline_but_a_sentence(encoder, foils):
     results = json.loads(evaluate_model(foils / "model", [benchmark(foils)], foils / "out").read_text())
     assert (results["notes"], results["broken_images"]) == ([], [])
     assert [row["split"] for row in results["scores"]] == ["swap_obj", "add_att", "macro", "micro"]
+
+
+def groups(folder):
+    rows = [
+        {"image_1": f"{i:03d}.png", "image_2": f"{i + 1:03d}.png", "caption_1": f"{i} rings", "caption_2": f"{i} boxes"}
+        for i in range(0, 40, 2)
+    ]
+    (folder / "test.json").write_text(json.dumps(rows))
+    return build_benchmark("colorswap", annotations=folder / "test.json", images=folder / "images")
+
+
+def retrieval(folder):
+    rows = [{"split": "test", "filename": f"{i:03d}.png", "sentences": [{"raw": f"{i} rings"}]} for i in range(40)]
+    (folder / "dataset_coco.json").write_text(json.dumps({"dataset": "coco", "images": rows}))
+    return build_benchmark("coco", annotations=folder / "dataset_coco.json", images=folder / "images")
+
+
+def classes(folder):
+    rows = [{"image": f"images/{i:03d}.png", "label": f"{i % 7}"} for i in range(40)]
+    (folder / "labels.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (folder / "classes.json").write_text(json.dumps([{"name": f"{i}", "prompts": [f"{i} rings"]} for i in range(7)]))
+    return build_benchmark("zero_shot", data=folder)
+
+
+@pytest.mark.parametrize(("build", "count"), [(groups, 9), (retrieval, 7), (classes, 4)])
+def test_a_benchmark_without_categories_has_nothing_but_headlines(encoder, foils, build, count):
+    assert len(evaluate(encoder, [build(foils)])[0]) == count
+    for i in (3, 5, 8):
+        (foils / f"images/{i:03d}.png").unlink()
+    scores, broken = evaluate(encoder, [build(foils)])
+    assert len(broken) == 3
+    assert [score.metric for score in scores] == ["coverage"]
+    [note] = coverage_notes(scores)
+    assert note.startswith(f"{build(foils).name}: only {100 * scores[0].value:.1f} % of its items")
+
+
+def test_a_split_of_which_nothing_is_missing_keeps_its_numbers(encoder, world):
+    (world / "test/zero_shot/images/0.png").unlink()
+    scores, _ = evaluate(encoder, [build_benchmark("world", data=world)])
+    assert {score.split for score in scores if score.metric != "coverage"} == {
+        "swap_att", "replace_obj", "held_out", "retrieval", "retention"
+    }  # fmt: skip
 
 
 def test_shares_are_of_items_over_all_splits():
@@ -97,8 +139,8 @@ def test_a_small_benchmark_cannot_hide_behind_a_large_one(encoder, foils):
     for i in range(8):
         paint(foils / f"images/few{i}.png", i)
     (foils / "images/few3.png").write_bytes(b"nothing")
-    few = build_benchmark("sugarcrepe", annotations=foils / "few", images=foils / "images")
-    sentence = r"^sugarcrepe: 1 of its 8 images cannot be read .*more than 10%; the first is .*few3.png: "
+    few = FoilBenchmark("few", read_foils(foils / "few", foils / "images"))
+    sentence = r"^few: 1 of its 8 images cannot be read .*more than 10%; the first is .*few3.png: "
     with pytest.raises(UserError, match=sentence):
         evaluate(encoder, [benchmark(foils), few])
 

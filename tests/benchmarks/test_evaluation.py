@@ -8,6 +8,7 @@ from PIL import Image
 from rebind.benchmarks import build_benchmark, evaluate, evaluate_model
 from rebind.benchmarks.examples import EXAMPLES, describe_item, example_order, foil_items
 from rebind.benchmarks.foils import FoilItem
+from rebind.models import DualEncoder
 from rebind.types import Score, UserError
 
 
@@ -51,6 +52,20 @@ def test_examples_are_rows_that_a_report_can_draw_without_the_model(encoder, wor
         for concept in example["concepts"]:
             assert len(concept["attention"]) == len(concept["cosines"]) == 4
             assert sum(concept["attention"]) == pytest.approx(1)
+
+
+def test_examples_of_another_model_go_with_its_results(encoder, world, tmp_path):
+    encoder.save(tmp_path / "model")
+    evaluate_model(tmp_path / "model", [build_benchmark("world", data=world)], tmp_path / "out")
+    classes = [build_benchmark("zero_shot", data=world / "test/zero_shot")]
+    evaluate_model(tmp_path / "model", classes, tmp_path / "out")
+    assert (tmp_path / "out/examples.json").is_file()  # of the same model
+    other = DualEncoder.from_pretrained(tmp_path / "model")
+    with torch.no_grad():
+        other.model.logit_scale.add_(1)
+    other.save(tmp_path / "other")
+    evaluate_model(tmp_path / "other", classes, tmp_path / "out")
+    assert not (tmp_path / "out/examples.json").exists()
 
 
 def test_attention_is_the_softmax_of_the_scaled_cosines(encoder, world):

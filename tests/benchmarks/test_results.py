@@ -1,16 +1,20 @@
 import copy
 import json
+import shutil
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
 
 import numpy as np
 import pytest
 import torch
 from safetensors.numpy import load_file
+from tiny_world import paint, write_foils
 
 from rebind.benchmarks import build_benchmark, evaluate, evaluate_model
 from rebind.benchmarks.contract import mean_score
+from rebind.benchmarks.foils import SUGARCREPE
 from rebind.benchmarks.items import item_digest, items_of, read_items, row_name, write_items
-from rebind.benchmarks.results import EvaluatedModel, Evaluation, read_results, write_results
+from rebind.benchmarks.results import EvaluatedModel, Evaluation, environment, read_results, write_results
 from rebind.metrics import Outcomes
 from rebind.types import Score, UserError
 
@@ -60,6 +64,87 @@ def test_results_say_how_the_numbers_were_made(encoder, world, tmp_path):
     assert results["notes"] == []
     assert all({"chance", "blind", "low", "high", "ties", "n"} <= set(row) for row in results["scores"])
     assert read_results(tmp_path / "out")[1].scores == [Score(**row) for row in results["scores"]]
+
+
+def test_the_annotation_files_of_every_benchmark_are_in_the_results(encoder, world, tmp_path):
+    encoder.save(tmp_path / "model")
+    (world / "test/.hidden").mkdir()
+    (world / "test/.hidden/notes.txt").write_text("not read")
+    row = {"split": "test", "filename": "000001.png", "sentences": [{"raw": "a red ring"}]}
+    coco = tmp_path / "dataset_coco.json"
+    coco.write_text(json.dumps({"dataset": "coco", "images": [row, {**row, "filename": "000002.png"}]}))
+    for i in range(60):
+        for part, name in (("image", f"{i}.jpg"), ("caption", f"{i}.txt")):
+            (tmp_path / "urban" / part).mkdir(parents=True, exist_ok=True)
+            (tmp_path / "urban" / part / name).write_bytes(
+                f"ring {i}".encode() if part == "caption" else (world / "test/scenes/images/000001.png").read_bytes()
+            )
+    (world / "train").mkdir()
+    (world / "train/captions.jsonl").write_text("not read")
+    (tmp_path / "mine.csv").write_text("image,caption,foil\n000001.png,a ring,a box\n")
+    names = {"image": "image", "caption": "caption", "foils": "foil"}
+    places = {"annotations": "mine.csv", "images": str((world / "test/scenes/images").relative_to(tmp_path))}
+    (tmp_path / "list.yaml").write_text(json.dumps(names | places))
+    benchmarks = [
+        build_benchmark("foils", annotations=world / "test/foils", images=world / "test"),
+        build_benchmark("zero_shot", data=world / "test/zero_shot"),
+        build_benchmark("coco", annotations=coco, images=world / "test/scenes/images"),
+        build_benchmark("urban1k", data=tmp_path / "urban"),
+        build_benchmark("world", data=world),
+        build_benchmark("foil_list", data=tmp_path / "list.yaml"),
+    ]
+    entries = content(evaluate_model(tmp_path / "model", benchmarks, tmp_path / "out"))["benchmarks"]
+
+    def digests(folder, *names):
+        return {name: sha256((folder / name).read_bytes()).hexdigest() for name in names}
+
+    assert entries["foils"]["files"] == digests(
+        world / "test/foils", "held_out.json", "replace_obj.json", "swap_att.json"
+    )
+    assert entries["zero_shot"]["files"] == digests(world / "test/zero_shot", "classes.json", "labels.jsonl")
+    assert entries["coco"]["files"] == digests(tmp_path, "dataset_coco.json")
+    assert entries["foil_list"]["files"] == digests(tmp_path, "list.yaml", "mine.csv")
+    assert {"scenes/captions.jsonl", "foils/swap_att.json", "retention/labels.jsonl"} < entries["world"]["files"].keys()
+    assert not any("train" in name for name in entries["world"]["files"])
+    names = sorted(f"caption/{i}.txt" for i in range(60))
+    lines = "".join(f"{digest}  {name}\n" for name, digest in digests(tmp_path / "urban", *names).items())
+    assert entries["urban1k"]["files"] == {"urban/ (60 files)": sha256(lines.encode()).hexdigest()}
+    moved = build_benchmark("foils", annotations=world / "test/foils", images=world / "test")
+    shutil.copytree(world / "test/foils", tmp_path / "elsewhere")
+    again = build_benchmark("foils", annotations=tmp_path / "elsewhere", images=world / "test")
+    readable = np.ones(len(moved.images), dtype=bool)
+    assert item_digest(moved, readable) == item_digest(again, readable)
+
+
+def test_what_else_may_move_a_number_is_in_the_environment(monkeypatch):
+    import spacy
+
+    assert environment()["spacy"] == spacy.__version__
+    monkeypatch.setattr("sys.path", [])
+    assert "spacy" not in environment()
+
+
+def test_a_number_of_items_that_is_not_the_official_one_is_noted(encoder, tmp_path):
+    encoder.save(tmp_path / "model")
+    for category in SUGARCREPE:
+        write_foils(tmp_path / f"sugarcrepe/{category}.json", [(f"{i}.png", f"{i} rings", "a box") for i in range(4)])
+    for i in range(4):
+        paint(tmp_path / f"coco/val2017/{i}.png", i)
+    benchmark = build_benchmark("sugarcrepe", tmp_path)
+    results = content(evaluate_model(tmp_path / "model", [benchmark], tmp_path / "out"))
+    assert results["notes"] == ["sugarcrepe: 28 items, the official files have 7,511"]
+    whole = evaluation("sugarcrepe", split="all")
+    whole = replace(whole, scores=[replace(whole.scores[0], n=7511)])
+    assert content(write_results(tmp_path / "other", MODEL, whole))["notes"] == []
+
+
+def test_an_official_benchmark_has_the_official_categories(world, tmp_path):
+    for category in SUGARCREPE[1:]:
+        write_foils(tmp_path / f"{category}.json", [("1.png", "a ring", "a box")])
+    shutil.copy(tmp_path / "add_att.json", tmp_path / "report.json")
+    with pytest.raises(UserError, match=r"must hold swap_att, .*: report.json is unknown, swap_att.json is missing"):
+        build_benchmark("sugarcrepe", annotations=tmp_path, images=world)
+    assert len(build_benchmark("foils", annotations=tmp_path, images=world).items) == 7
 
 
 def test_another_benchmark_is_added_and_the_same_one_replaced(encoder, world, tmp_path):

@@ -31,8 +31,8 @@ def test_the_most_composition_whose_loss_is_surely_small_is_kept():
     choice = choose(CURVE, 1.0)
     assert choice.point.alpha == 0.5  # at 0.75 the loss is 0.9 points, but may be 1.1
     assert "composition +15.0 points against the base" in choice.why
-    assert "the one that changes worst, top-1, changes by −0.7 points (95 % −0.9 to −0.5)" in choice.why
-    assert "by the estimates alone it would be alpha 0.75 (composition +20.0, top-1 −0.9 points)" in choice.why
+    assert "the one that changes worst, photos · top-1, changes by −0.7 points (95 % −0.9 to −0.5)" in choice.why
+    assert "by the estimates alone it would be alpha 0.75 (composition +20.0, photos · top-1 −0.9 points)" in choice.why
     assert choose(CURVE, 1.2).point.alpha == 0.75
     assert choose(CURVE, 5.0).point.alpha == 1
     assert "by the estimates" not in choose(CURVE, 5.0).why

@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass, replace
 
@@ -115,6 +116,7 @@ def test_the_table_has_a_line_for_each_alpha_and_marks_the_kept_one(blended):
     Console(file=stream, width=200).print(blend_table(blended[1]))
     lines = stream.getvalue().splitlines()
     assert len(lines) == 4
+    assert "world · " in lines[2]
     assert [line.split()[0] for line in lines if line.rstrip().endswith("kept")] == [
         f"{blended[1].choice.point.alpha:g}"
     ]
@@ -130,10 +132,42 @@ def test_what_is_evaluated_is_not_evaluated_again(folder, blended):
     assert again.choice == first.choice
 
 
+def test_damaged_results_are_evaluated_again(folder, blended):
+    out, first = blended
+    before = (out / "alpha-0.50/results.json").read_text()
+    for name, content in (("results.json", before[:99]), ("items.safetensors", "")):
+        (out / "alpha-0.50" / name).write_text(content)
+        again = blend(str(folder / "base"), str(folder / "tuned"), [world(folder)], out, (0.5, 1.0), max_loss=100)
+        assert again.choice == first.choice
+        assert json.loads((out / "alpha-0.50/results.json").read_text())["scores"] == json.loads(before)["scores"]
+
+
 def test_another_blend_does_not_take_up_the_folder(folder, blended):
     out, _ = blended
     with pytest.raises(UserError, match="is of another blend or other benchmarks; choose another folder"):
         blend(str(folder / "base"), str(folder / "base"), [world(folder)], out, (0.5,))
+
+
+def test_the_same_benchmark_of_other_items_does_not_take_up_the_folder(folder, blended, tmp_path):
+    out, _ = blended
+    shutil.copytree(folder / "world", tmp_path / "world")
+    [file, *_] = sorted((tmp_path / "world/test/foils").glob("*.json"))
+    rows = json.loads(file.read_text())
+    rows["0"]["negative_caption"] += " indeed"
+    file.write_text(json.dumps(rows))
+    with pytest.raises(UserError, match="is of another blend or other benchmarks; choose another folder"):
+        blend(str(folder / "base"), str(folder / "tuned"), [world(tmp_path)], out, (0.5, 1.0))
+
+
+def test_the_two_models_are_looked_up_in_the_cache_and_those_between_leave_no_trace(folder, tmp_path):
+    cache = tmp_path / "cache"
+    models = [folder / "base", folder / "tuned"]
+    for model in models:
+        evaluate_model(model, [world(folder)], tmp_path / model.name, cache=cache)
+    before = {path: path.stat().st_size for path in cache.rglob("*.safetensors")}
+    blend(*map(str, models), [world(folder)], tmp_path / "out", (0.5, 1.0), cache=cache)
+    assert before == {path: path.stat().st_size for path in cache.rglob("*.safetensors")}
+    assert len(list(cache.glob("*/model.json"))) == 2
 
 
 def test_benchmarks_of_their_own_can_be_reported_on(folder):
@@ -151,4 +185,19 @@ def test_what_cannot_be_chosen_on_is_refused_in_a_sentence(folder, tmp_path):
         blend(*both, [world(folder)], tmp_path / "a", report=[world(folder)])
     pictures = build_benchmark("zero_shot", data=folder / "world/test/zero_shot")
     with pytest.raises(UserError, match="but zero_shot say nothing of composition"):
-        blend(*both, [pictures], tmp_path / "b", (1.0,))
+        blend("no", "model", [pictures], tmp_path / "b", (1.0,))
+    assert not (tmp_path / "b").exists()
+
+
+def test_alpha_is_not_chosen_where_images_are_missing(folder, tmp_path):
+    both = (str(folder / "base"), str(folder / "tuned"))
+    shutil.copytree(folder / "world", tmp_path / "world")
+    pictures = sorted((tmp_path / "world/test/scenes").rglob("*.png"))[:2]
+    for picture in pictures:
+        picture.write_bytes(b"no picture")
+    with pytest.raises(UserError, match=r"chosen on world \(less than 99 % of its items could be scored\); mend that"):
+        blend(*both, [world(tmp_path)], tmp_path / "out", (1.0,))
+    for picture in pictures:  # which is known at once
+        picture.unlink()
+    with pytest.raises(UserError, match=r"chosen on world: only 9\d\.\d % of its items have their images; complete"):
+        blend("no", "model", [world(tmp_path)], tmp_path / "out2", (1.0,))

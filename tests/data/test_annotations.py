@@ -253,3 +253,23 @@ def test_bad_rewrites_are_named(source):
     write_annotation(source, "rewrites", [("b", "hurry")], {})
     with pytest.raises(UserError, match=r"rewrites\.jsonl, key 'b': `rewrites` must be a list of texts, not str"):
         with_rewrites(source)
+
+
+def test_lists_in_csv_are_json(source):
+    folder = source.root / "annotations"
+    folder.mkdir()
+    (folder / "concepts.csv").write_text('key,concepts\na,"[""red sheet"", ""table""]"\nb,\n')
+    (folder / "negatives.tsv").write_text('key\tnegatives\na\t"[{""caption"": ""a blue sheet"", ""family"": ""f""}]"\n')
+    joined = with_negatives(with_concepts(source))
+    assert [joined.concepts(row) for row in range(3)] == [("red sheet", "table"), ("run",), ("walk",)]
+    assert joined.negatives(0) == (Negative("a blue sheet", "f"),)
+    (folder / "concepts.csv").write_text("key,concepts\na,red sheet\n")
+    with pytest.raises(UserError, match=r"concepts\.csv, line 2: `concepts` must be a JSON list"):
+        with_concepts(source)
+
+
+def test_commands_in_sentences_can_be_copied(tmp_path, photos, write_rows):
+    photos.rename(tmp_path / "my photos")
+    write_rows(tmp_path / "my photos" / "captions.jsonl", ROWS)
+    with pytest.raises(UserError, match=r"`rebind concepts '.*/my photos'`"):
+        with_concepts(open_source(tmp_path / "my photos"))

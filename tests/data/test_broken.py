@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from rebind.data import open_source
-from rebind.data.broken import BrokenNegative, BrokenTally
+from rebind.data.broken import BrokenNegative, BrokenTally, kind_of
 from rebind.data.writing import write_shards
 from rebind.types import Batch, BrokenSample, UserError
 
@@ -111,3 +111,20 @@ def test_many_broken_pictures_of_negatives_are_an_error():
         UserError, match=r"50 of 100 pictures of hard negatives seen are broken, .*40% \(w0, negative 0"
     ):
         tally.check()
+
+
+@pytest.mark.parametrize(
+    ("reason", "kind"),
+    [
+        ("/data/my photos/a b 17.jpg does not exist or is not a file", "… does not exist or is not a file"),
+        ("my photos/of cups/17.jpg does not exist or is not a file", "… does not exist or is not a file"),
+        ("/data/two words/shard 3.tar was cut short since it was opened", "… was cut short since it was opened"),
+        ("cannot read /data/my photos/3.tar: No such file or directory", "cannot read …: No such file or directory"),
+        ("a b/c.png is a link that leads out of the folder", "… is a link that leads out of the folder"),
+        ("12 x 9000 pixels are more than the 100 allowed", "… x … pixels are more than the … allowed"),
+        ("[Errno 2]: '/tmp/x.jpg'", "[Errno …]: …"),
+        ("it has no image (jpg, jpeg, png, webp)", "it has no image (jpg, jpeg, png, webp)"),
+    ],
+)
+def test_reasons_are_counted_without_paths_and_numbers(reason, kind):
+    assert kind_of(reason) == kind

@@ -201,3 +201,49 @@ def test_what_is_no_file(tmp_path):
         decode_image(tmp_path)
     with pytest.raises(BrokenImageError):
         decode_image(tmp_path / ("x" * 300))
+
+
+def test_as_stored_is_what_pillow_makes_of_it():
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    deep = Image.fromarray(np.arange(64, dtype=np.uint16).reshape(8, 8) * 1000)
+    clear = Image.fromarray(np.full((8, 8, 4), (200, 30, 60, 128), dtype=np.uint8))
+    for data in (encoded(halves(), exif=exif), encoded(deep), encoded(clear), encoded(halves(), "GIF")):
+        expected = Image.open(io.BytesIO(data)).convert("RGB")
+        np.testing.assert_array_equal(np.asarray(decode_image(data, as_stored=True)), np.asarray(expected))
+
+
+def numpy_file(value, **options):
+    file = io.BytesIO()
+    np.save(file, value, **options)
+    return file.getvalue()
+
+
+def test_a_frame_of_a_video_is_bgr():
+    frame = np.random.default_rng(0).integers(0, 256, (6, 9, 3), dtype=np.uint8)
+    decoded = decode_image(numpy_file(frame), as_stored=True)
+    np.testing.assert_array_equal(np.asarray(decoded), frame[:, :, [2, 1, 0]])
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (numpy_file(np.array([{"any": "object"}], dtype=object), allow_pickle=True), "a frame must be uint8 of shape"),
+        (numpy_file(np.zeros((4, 4), np.uint8)), "a frame must be uint8 of shape"),
+        (numpy_file(np.zeros((4, 4, 3))), "a frame must be uint8 of shape"),
+        (numpy_file(np.zeros((4, 4, 3), np.uint8))[:-9], "."),
+        (
+            numpy_file(np.zeros((4, 4, 3), np.uint8)).replace(b"(4, 4, 3), }", b"(90000, 90000, 3), }"),
+            "90000 x 90000 pixels are more than",
+        ),
+        (b"\x93NUMPY noise", "."),
+    ],
+)
+def test_damaged_frames_and_pickles_are_broken(data, reason):
+    with pytest.raises(BrokenImageError, match=reason):
+        decode_image(data, as_stored=True)
+
+
+def test_frames_are_no_pictures_of_training():
+    with pytest.raises(BrokenImageError, match="not a JPEG, PNG"):
+        decode_image(numpy_file(np.zeros((4, 4, 3), np.uint8)))

@@ -167,6 +167,52 @@ def test_a_shard_whose_annotations_changed_is_written_anew(kitchen, tmp_path):
     assert packed.concepts(list(packed.keys).index("a/5.bmp")) == ("something else",)
 
 
+def test_a_shard_whose_negatives_got_pictures_is_written_anew(kitchen, tmp_path):
+    pictures, aside = kitchen / "annotations" / "negative_images", tmp_path / "aside"
+    pictures.rename(aside)
+    pack(kitchen, tmp_path / "out", samples_per_shard=3)
+    aside.rename(pictures)
+    seen = []
+    pack(kitchen, tmp_path / "out", samples_per_shard=3, on_shard=seen.append)
+    assert len(seen) == 2  # the pictures are of samples 1 and 3
+    assert open_source(tmp_path / "out").negative_image(1, 1) == encode("lime", "PNG")
+    pack(kitchen, tmp_path / "out", samples_per_shard=3, on_shard=seen.append)
+    assert len(seen) == 2
+    (pictures / "settings.json").write_text('{"model": "another"}')
+    (pictures / "report.json").write_text("{}")
+    pack(kitchen, tmp_path / "out", samples_per_shard=3, on_shard=seen.append)
+    assert len(seen) == 5
+
+
+def test_what_grew_or_shrank_is_packed_anew_where_it_did(photos, tmp_path, write_rows):
+    rows = [{"image": f"{name}.png", "key": f"{n}", "caption": name} for n, name in enumerate(["red", "lime"] * 5)]
+    out, seen = tmp_path / "out", []
+    write_rows(photos / "captions.jsonl", rows[:5])
+    pack(photos, out, samples_per_shard=2)
+    for count, written in ((10, 3), (10, 0), (3, 1), (5, 2)):
+        write_rows(photos / "captions.jsonl", rows[:count])
+        seen.clear()
+        report = pack(photos, out, samples_per_shard=2, on_shard=seen.append)
+        assert (report["samples"], report["source_samples"], len(seen)) == (count, count, written)
+        assert list(open_source(out).keys) == [str(n) for n in range(count)]
+        pack(photos, tmp_path / f"fresh {count}", samples_per_shard=2)
+        assert contents(tmp_path / f"fresh {count}") == contents(out)
+
+
+def test_nothing_is_removed_from_a_folder_that_was_not_packed_here(photos, tmp_path, write_rows):
+    write_rows(photos / "captions.jsonl", [{"image": "red.png", "caption": "red"}])
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / ".thesis.partial").write_text("half of it")
+    (out / ".shard-00000.tar.host.17.partial").write_text("left by a process that was killed")
+    with pytest.raises(UserError, match="holds files that were not packed here"):
+        pack(photos, out)
+    assert len(list(out.iterdir())) == 2
+    (out / ".thesis.partial").unlink()
+    pack(photos, out)
+    assert sorted(os.listdir(out)) == ["pack.json", "shard-00000.tar"]
+
+
 def test_what_the_source_lacks_is_in_the_report(tmp_path):
     with webdataset.TarWriter(str(tmp_path / "a.tar")) as writer:
         writer.write({"__key__": "0", "jpg": encode("red"), "txt": "red"})

@@ -8,10 +8,10 @@ import pytest
 import webdataset
 from PIL import Image
 
-from rebind.data import open_source
 from rebind.data.broken import BrokenImageError
 from rebind.data.images import decode_image
 from rebind.types import BrokenSample, UserError
+from reopening import open_again_and_again as open_source
 from tars import write_tar
 
 

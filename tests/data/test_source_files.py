@@ -191,10 +191,15 @@ def test_captions_are_joined_by_key_from_parquet_and_empty_ones_left_out(downloa
         ("huggingface: nowhere/nothing", "cannot load the split `train` of the dataset nowhere/nothing: "),
         ("triplets: cc3m", "cc3m holds no negative captions"),
         ("triplets: 3", "field `triplets`: Input should be a valid string"),
+        ("source: it.yaml\ncaptions: {file: a.csv, column: a}", "it.yaml describes a source of a source without end"),
+        ("source: other.yaml\ncaptions: {file: a.csv, column: a}", ".yaml describes a source of a source without end"),
+        ("&it\nsource: *it\ncaptions: {file: a.csv, column: a}", "it.yaml describes a source of a source without end"),
+        ("source: " + 5000 * "[", "it.yaml describes a source of a source without end"),
     ],
 )
 def test_what_is_wrong_with_a_source_file_is_one_sentence(dreamlip, describe, text, says):
     (dreamlip.parent / "other.csv").write_text("a,b\n1,2\n")
+    (dreamlip.parent / "other.yaml").write_text("source: it.yaml\ncaptions: {file: a.csv, column: a}")
     with pytest.raises(UserError, match=says) as error:
         open_source(describe(text))
     assert "\n" not in str(error.value)

@@ -1,18 +1,27 @@
 """The engine: what it writes, what it keeps, what it refuses, and that a killed run leaves no trace."""
 
 import json
+import socket
 import threading
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from slow_stage import SlowStage, blocks
 
 from killing import contents, kill_at_random, run_to_the_end, start
-from rebind.engine import Parts, SequenceBlocks, Workforce, join_parts, run_stage
+from rebind.engine import Made, Parts, SequenceBlocks, Workforce, join_parts, run_stage
 from rebind.storage import only_writer
 from rebind.types import UserError
 
 ALONE = Workforce(jobs=1)
+
+
+@dataclass(frozen=True)
+class CountingStage(SlowStage):
+    corpus: str = ""
+
+
 SCRIPT = Path(__file__).parent / "slow_stage.py"
 
 
@@ -74,6 +83,63 @@ def test_a_strangers_folder_is_refused(tmp_path):
     assert contents(tmp_path) == {"notes.txt": b"mine"}
 
 
+def test_a_start_that_failed_before_the_first_part_claims_nothing(tmp_path):
+    with pytest.raises(UserError, match="cannot be spelt"):
+        run_stage(SlowStage(stumbles_at="key-0-ü", greeting="goodbye"), blocks(), tmp_path / "out", ALONE)
+    run_stage(SlowStage(), blocks(), tmp_path / "out", ALONE)
+    assert json.loads((tmp_path / "out" / "settings.json").read_text())["greeting"] == "hello"
+
+
+def test_what_was_counted_over_all_items_is_no_setting(tmp_path):
+    """Parts made with other counts are made anew; the same counts change nothing."""
+    run_stage(SlowStage(), blocks(), tmp_path / "fresh", ALONE)
+    run_stage(CountingStage(corpus="112 keys"), blocks(), tmp_path / "out", ALONE)
+    times = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("part-*")}
+    run_stage(CountingStage(corpus="112 keys"), blocks(), tmp_path / "out", ALONE)
+    assert times == {path: path.stat().st_mtime_ns for path in times}
+    run_stage(CountingStage(corpus="113 keys"), blocks(), tmp_path / "out", ALONE)
+    assert all(path.stat().st_mtime_ns > time for path, time in times.items())
+    assert lines_of(tmp_path / "out") == lines_of(tmp_path / "fresh")
+
+
+def test_a_part_of_other_items_is_never_taken_for_one_of_these(tmp_path):
+    """The record of a part cannot be written, as after a kill: the one before it must be gone by then."""
+    parts, items = Parts(tmp_path, "jsonl"), [{"key": "a"}]
+    parts.write(0, items, Made([{"key": "a"}]))
+    assert parts.is_current(0, items)
+    with pytest.raises(TypeError):
+        parts.write(0, [{"key": "b"}], Made([{"key": "b"}], {"no number": object()}))
+    assert not parts.is_current(0, items)
+
+
+def test_a_folder_that_shrinks_is_unfinished_first(tmp_path):
+    run_stage(SlowStage(), blocks(), tmp_path / "out", ALONE)
+    (tmp_path / "out" / "part-00022.jsonl").unlink()
+    (tmp_path / "out" / "part-00022.jsonl").mkdir()  # cannot be removed as a file is
+    with pytest.raises(OSError, match="part-00022"):
+        run_stage(SlowStage(), blocks(110), tmp_path / "out", ALONE)
+    assert not (tmp_path / "out" / "report.json").exists()
+
+
+def test_parts_that_nobody_recorded_do_not_stay(tmp_path):
+    run_stage(SlowStage(), blocks(), tmp_path / "out", ALONE)
+    (tmp_path / "out" / "parts" / "00022.json").unlink()
+    run_stage(SlowStage(), blocks(110), tmp_path / "out", ALONE)
+    assert len(lines_of(tmp_path / "out")) == 110
+
+
+@pytest.mark.parametrize("garbage", [b"", b"\xff", b"[1]", b"{", b"{}", b"[" * 100_000])
+def test_damaged_records_are_made_anew_and_damaged_settings_named(tmp_path, garbage):
+    run_stage(SlowStage(), blocks(), tmp_path / "out", ALONE)
+    before = contents(tmp_path / "out")
+    (tmp_path / "out" / "parts" / "00003.json").write_bytes(garbage)
+    run_stage(SlowStage(), blocks(), tmp_path / "out", ALONE)
+    assert contents(tmp_path / "out") == before
+    (tmp_path / "out" / "settings.json").write_bytes(garbage)
+    with pytest.raises(UserError, match=r"settings.json is damaged; remove the folder|made with other settings"):
+        run_stage(SlowStage(), blocks(), tmp_path / "out", ALONE)
+
+
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_a_mistake_in_one_part_keeps_the_others(tmp_path, jobs):
     with pytest.raises(UserError, match="the key key-60-ü cannot be spelt"):
@@ -114,6 +180,24 @@ def test_two_cannot_write_at_once(tmp_path):
 def test_an_unknown_workforce(tmp_path, workforce, message):
     with pytest.raises(UserError, match=message):
         run_stage(SlowStage(), blocks(), tmp_path / "out", workforce)
+
+
+@pytest.mark.parametrize("scheme", ["", "ray://"])
+@pytest.mark.parametrize("greeting", [None, b"220 I am a mail server\r\n"])
+def test_an_address_without_a_cluster_is_found_out_before_ray_looks_for_it(tmp_path, scheme, greeting):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"{scheme}127.0.0.1:{server.getsockname()[1]}"
+
+        def greet():
+            with server.accept()[0] as caller:
+                caller.sendall(greeting)
+
+        if greeting is None:
+            server.close()
+        else:
+            threading.Thread(target=greet, daemon=True).start()
+        with pytest.raises(UserError, match=f"no Ray cluster answers at {address}; correct --address"):
+            run_stage(SlowStage(), blocks(), tmp_path / "out", Workforce("ray", 1, address))
 
 
 def test_parts_become_one_file(tmp_path):

@@ -5,6 +5,8 @@ import pytest
 
 from rebind.data.annotation_files import write_annotation
 from rebind.foils import FoilSettings, Veto, annotated_negatives, build_foils, rule_negatives
+from rebind.foils.exposure import exposing, too_few
+from rebind.negatives.blind import BlindScore
 from rebind.types import UserError
 
 
@@ -79,7 +81,7 @@ def test_without_refinement_every_sample_has_its_foil(source, write_negatives):
 def test_families_are_taken_in_the_order_asked_for(source, write_negatives):
     settings = FoilSettings(share=1, families=("replace_obj", "swap_att"))
     assert list(build_foils(source, write_negatives, settings).tally) == ["replace_obj", "swap_att"]
-    with pytest.raises(UserError, match="have no family 'negate'; there are: add_obj, replace_obj, swap_att"):
+    with pytest.raises(UserError, match="is of the family 'negate'; there are: add_obj, replace_obj, swap_att"):
         build_foils(source, write_negatives, FoilSettings(share=1, families=("negate",)))
 
 
@@ -185,3 +187,40 @@ def test_foils_by_rule_of_a_whole_source(source):
     assert len(foils.foils) > 20
     for family, refinement in foils.refinements.items():
         assert refinement.after["likelihood"].accuracy == pytest.approx(0.5, abs=0.06), family
+
+
+def test_what_blind_readers_tell_is_left_out_unless_it_is_named(source, write_negatives):
+    one_each = SomeOf(source, range(0, 300, 2))
+    foils = build_foils(one_each, write_negatives, FoilSettings(share=1))
+    assert foils.exposed["add_obj"][0] in ("length", "classifier", "classifier_retrained")
+    assert foils.dropped == foils.exposed
+    assert {foil.family for foil in foils.foils} & set(foils.exposed) == set()
+    assert foils.tally["add_obj"]["kept"] == 0
+    assert foils.refinements["add_obj"].after["length"].low > 0.55
+    named = build_foils(one_each, write_negatives, FoilSettings(share=1, families=("add_obj", "swap_att")))
+    assert (named.dropped, "add_obj" in named.exposed) == ({}, True)
+    assert sum(foil.family == "add_obj" for foil in named.foils) == named.tally["add_obj"]["kept"] > 100
+
+
+def test_a_family_is_exposed_by_an_interval_and_unknown_by_a_few_pairs():
+    fair, told = BlindScore(0.5, 0.46, 0.54, 500), BlindScore(0.62, 0.58, 0.66, 500)
+    few, between = BlindScore(0.5, 0.36, 0.64, 50), BlindScore(0.57, 0.53, 0.61, 500)
+    worse = BlindScore(1, 1, 1, 500)
+    assert exposing({"a": fair, "b": told, "c": worse, "d": few, "e": between}) == ["c", "b"]
+    assert [too_few({"a": fair, "b": score}) for score in (fair, told, few, between)] == [False, False, True, True]
+    assert (exposing({}), too_few({})) == ([], False)
+
+
+def test_vetoes_that_match_nothing_are_named(source, write_negatives):
+    foils = build_foils(source, write_negatives, FoilSettings(share=1, refine=False))
+    foil = foils.foils[3]
+    right = Veto(source.image(foil.row).relative_to(source.root).as_posix(), foil.foil)
+    wrong = [Veto(right.filename, "a zebra"), Veto("gone.png", right.foil)]
+    again = build_foils(source, write_negatives, FoilSettings(share=1, refine=False), [right, *wrong])
+    assert again.unmatched == tuple(wrong)
+    assert sum(counts["vetoed"] for counts in again.tally.values()) == 1
+
+
+def test_rules_know_their_families(source):
+    with pytest.raises(UserError, match="no family of foils is called 'nope'; there are: swap_att, swap_obj"):
+        rule_negatives(source, ["swap_att", "nope"])

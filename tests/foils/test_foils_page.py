@@ -3,13 +3,15 @@ import hashlib
 import io
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
+from urllib.parse import unquote, urljoin, urlsplit
 
 import pytest
 from PIL import Image
 
 from rebind.data import open_source
-from rebind.foils import FoilSettings, build_foils, write_foils
+from rebind.foils import FoilSettings, Veto, build_foils, write_foils
 from rebind.foils.page import pieces
 
 EVIL = '<script>alert("x")</script>'
@@ -124,4 +126,35 @@ def test_many_pictures_are_linked(source, write_negatives, tmp_path, monkeypatch
     foils = build_foils(source, write_negatives, FoilSettings(share=1, refine=False))
     written = write_foils(foils, source, tmp_path / "deep" / "out")
     page = Page(written.page.read_text())
-    assert all((written.folder / image["src"]).is_file() for image in page.all("img"))
+    assert all((written.folder / unquote(image["src"])).is_file() for image in page.all("img"))
+    assert page.all("img")[0]["src"].endswith("/photos/of%20things/000%20%C3%A9.png")
+
+
+def test_names_are_encoded_in_links(tmp_path, monkeypatch):
+    monkeypatch.setattr("rebind.foils.writing._EMBEDDED", 0)
+    folder = tmp_path / "100 % #1?"
+    (folder / "a:b").mkdir(parents=True)
+    name = "a:b/c#d?e%20f.png"
+    Image.new("RGB", (4, 3), "red").save(folder / name)
+    (folder / "captions.jsonl").write_text(json.dumps({"image": name, "key": "k", "caption": "a red cup"}))
+    source = open_source(folder)
+    rows = [{"key": "k", "negatives": [{"caption": "a blue cup", "family": "replace_att"}]}]
+    foils = build_foils(source, lambda items: rows, FoilSettings(share=1, refine=False))
+    written = write_foils(foils, source, tmp_path / "out")
+    (image,) = Page(written.page.read_text()).all("img")
+    place = urlsplit(urljoin(written.page.as_uri(), image["src"]))
+    assert (place.query, place.fragment) == ("", "")
+    assert unquote(place.path) == str(folder / name)
+
+
+def test_the_page_says_what_was_left_out_and_why(source, write_negatives, tmp_path):
+    foils = build_foils(source, write_negatives, FoilSettings(share=1, per_family=60))
+    exposed = {"add_obj": ["length", "classifier"]}
+    without = tuple(foil for foil in foils.foils if foil.family != "add_obj")
+    veto = Veto("gone.png", "a zebra")
+    left = replace(foils, foils=without, exposed=exposed, unmatched=(veto,))
+    text = Page(write_foils(left, source, tmp_path / "out", [veto]).page.read_text()).all("body")[0]["text"]
+    assert re.search(r"add_obj is left out: length, classifier\s+still tell its foils .* name it in --families", text)
+    assert "1 of 1 vetoes match no foil" in text
+    assert "Too few pairs to know whether blind readers tell the foils of swap_att, replace_obj." in text
+    assert "Nothing is left of" not in text

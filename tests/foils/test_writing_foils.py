@@ -1,5 +1,6 @@
 import json
 import re
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -42,7 +43,8 @@ def test_the_report_counts_everything(source, write_negatives, tmp_path):
     assert report == written.report
     assert (report["samples"], report["held_out"], report["vetoes"], report["source"]) == (300, 300, 0, "photos")
     assert report["settings"] == {
-        "families": ["swap_att", "replace_obj", "add_obj"], "share": 1, "per_family": 20, "refine": True, "seed": 0
+        "families": ["swap_att", "replace_obj", "add_obj"], "share": 1, "per_family": 20, "refine": True, "seed": 0,
+        "origin": "rules",
     }  # fmt: skip
     family = report["families"]["replace_obj"]
     assert family["kept"] == report["foils"]["replace_obj"] <= 20
@@ -145,8 +147,73 @@ def test_vetoes_must_be_there(tmp_path):
 
 
 def test_a_key_of_two_lines_is_refused(photos, write_negatives, tmp_path):
-    (photos / "odd.jsonl").write_text('{"key": "a\\nb", "image": "x.png", "caption": "a red cup near a blue dog"}\n')
+    (photos / "odd.jsonl").write_text(
+        '{"key": "a\\nb", "image": "of things/000 é.png", "caption": "a red cup near a blue dog"}\n'
+    )
     source = open_source(photos / "odd.jsonl")
     with pytest.raises(UserError, match="line break"):
         write_foils(built(source, write_negatives, refine=False), source, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_nothing_is_written_when_no_picture_can_be_read(source, write_negatives, tmp_path):
+    foils = built(source, write_negatives, refine=False)
+    write_foils(foils, source, tmp_path / "out")
+    before = contents(tmp_path / "out")
+    rows = (source.root / "captions.jsonl").read_text().replace("of things/", "of no things/")
+    (source.root / "gone.jsonl").write_text(rows)
+    with pytest.raises(UserError, match=r"none of the \d+ pictures that foils were made for can be read \('photo "):
+        write_foils(foils, open_source(source.root / "gone.jsonl"), tmp_path / "out")
+    assert contents(tmp_path / "out") == before
+
+
+def test_foils_without_a_picture_are_counted(shards, write_negatives, tmp_path, monkeypatch):
+    for embedded in (2_000, 3):
+        monkeypatch.setattr("rebind.foils.writing._EMBEDDED", embedded)
+        foils = built(shards, write_negatives, refine=False)
+        report = write_foils(foils, shards, tmp_path / f"{embedded}").report
+        assert report["without_picture"] == sum(foil.key == "s-7" for foil in foils.foils) == 3
+        assert sum(report["foils"].values()) == len(foils.foils) - 3
+
+
+def test_linked_pictures_must_be_there_too(photos, write_negatives, tmp_path, monkeypatch):
+    monkeypatch.setattr("rebind.foils.writing._EMBEDDED", 0)
+    rows = (photos / "captions.jsonl").read_text().splitlines(keepends=True)[:20]
+    (photos / "few.jsonl").write_text("".join(rows).replace("of things/003", "of things/gone"))
+    few = open_source(photos / "few.jsonl")
+    report = write_foils(built(few, write_negatives, refine=False), few, tmp_path / "out").report
+    assert [one["key"] for one in report["broken_images"]] == ["photo 3"]
+
+
+def test_an_empty_benchmark_is_refused_and_says_what_would_help(source, write_negatives, tmp_path):
+    foils = built(source, write_negatives)
+    nothing = replace(foils, foils=(), exposed={"add_obj": ["length"]})
+    with pytest.raises(UserError, match=r"no foil is left of the [\d,]+ candidates of .*`--families add_obj` keeps"):
+        write_foils(nothing, source, tmp_path / "out")
+    with pytest.raises(UserError, match=r"no foil is left .*more captions of each image"):
+        write_foils(replace(nothing, exposed={}), source, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("mine", ["images/holiday.jpg", "report/draft.txt", "deep/down/x"])
+def test_files_of_others_within_its_folders_are_not_removed(shards, write_negatives, tmp_path, mine):
+    foils, out = built(shards, write_negatives, refine=False), tmp_path / "out"
+    write_foils(foils, shards, out)
+    (out / mine).parent.mkdir(parents=True, exist_ok=True)
+    (out / mine).write_text("mine")
+    with pytest.raises(UserError, match=rf"out holds {mine}, which was not written by `rebind foils`"):
+        write_foils(foils, shards, out)
+    with pytest.raises(UserError, match="was not written by"):
+        earlier_vetoes(out)
+    assert (out / mine).read_text() == "mine"
+
+
+def test_what_file_managers_leave_is_no_obstacle(shards, write_negatives, tmp_path):
+    foils, out = built(shards, write_negatives, refine=False), tmp_path / "out"
+    out.mkdir()
+    (out / ".DS_Store").write_bytes(b"Bud1")
+    write_foils(foils, shards, out)
+    for name in (".DS_Store", "images/Thumbs.db"):
+        (out / name).write_bytes(b"x")
+    write_foils(foils, shards, out)
+    assert set(contents(out)) == set(json.loads((out / "report" / "foils.json").read_text())["files"])

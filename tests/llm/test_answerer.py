@@ -139,16 +139,28 @@ def test_a_question_that_the_server_refuses_is_counted_and_not_repeated():
     assert count(answers)["unanswered: refused with status 400"] == 1
 
 
-def test_a_question_that_breaks_the_server_is_counted_while_others_are_answered():
+@pytest.mark.parametrize(
+    ("failure", "says"),
+    [
+        (fault(500, "grammar crashed"), r"replies 500 \(grammar crashed\) when asked 'Caption: bad'; see the server's"),
+        (Raw(delay=1.0), "no answer from .* within 0.3 s when asked 'Caption: bad'; lower the concurrency"),
+    ],
+)
+def test_a_question_without_an_answer_in_all_patience_ends_the_run_and_is_asked_again_by_the_next(
+    tmp_path, failure, says
+):
     def fragile(body):
-        return fault(500, "grammar crashed") if caption_of(body) == "bad" else counted(body)
+        return failure if caption_of(body) == "bad" else counted(body)
 
+    patience = {"attempts": 3, "timeout": 0.3}
     with OpenAIServer(fragile) as server:
-        answers = ask(server, ["good", "bad", "better"], patience={"attempts": 3})
-    assert [answer.value for answer in answers] == [4, None, 6]
-    assert server.captions.count("bad") == 3
-    assert len(server.greetings) == 2
-    assert count(answers)["unanswered: failed with status 500"] == 1
+        with pytest.raises(UserError, match=says):
+            ask(server, ["good", "bad"], patience=patience, cache=tmp_path, concurrency=1)
+        assert server.captions.count("bad") == 3
+        server.answer = counted
+        answers = ask(server, ["good", "bad"], patience=patience, cache=tmp_path)
+    assert [answer.value for answer in answers] == [4, 3]
+    assert server.captions.count("good") == 1
 
 
 def test_a_model_that_fails_at_nearly_everything_stops_the_run_early():

@@ -123,3 +123,11 @@ def test_failed_save_keeps_the_old_checkpoint_and_leaves_nothing_else(folder):
     assert error.errno == errno.EFBIG
     assert [path.name for path in folder.parent.iterdir()] == ["model"]
     assert DualEncoder.from_pretrained(folder).width == 64
+
+
+def test_other_files_do_not_give_way_to_a_model(tmp_path):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "1.jpg").write_bytes(b"one")
+    with pytest.raises(UserError, match=r"cannot write a model to .*photos, which holds other files"):
+        build_small_siglip(["a blue star"]).save(tmp_path / "photos")
+    assert [path.name for path in tmp_path.rglob("*")] == ["photos", "1.jpg"]

@@ -1,6 +1,8 @@
 """open_clip cannot be imported beside every torch: a stand-in with its three functions shows what it is asked for."""
 
+import importlib.metadata
 import sys
+from importlib.metadata import PackageNotFoundError
 from types import SimpleNamespace
 
 import pytest
@@ -8,7 +10,9 @@ import torch
 from PIL import Image
 from torch import nn
 
+from rebind.benchmarks.embedding_cache import EmbeddingCache
 from rebind.models import load_encoder
+from rebind.models.scoring import score_captions
 from rebind.types import UserError
 
 
@@ -98,3 +102,51 @@ def test_without_open_clip_or_torchvision_the_sentence_says_what_to_install(monk
     monkeypatch.setitem(sys.modules, "open_clip", None)
     with pytest.raises(UserError, match=r'pip install "rebind\[openclip\]" torchvision'):
         load_encoder("open_clip:ViT-B-32/openai")
+
+
+def test_what_printing_a_model_does_not_show_changes_its_description(asked):
+    encoder = load_encoder("open_clip:ViT-B-32/openai")
+    before = encoder.describe()
+    assert load_encoder("open_clip:ViT-B-32/openai").describe()["configuration"] == before["configuration"]
+    encoder.train()
+    assert encoder.describe() == before
+    encoder.model.heads = 8
+    assert {name for name, value in encoder.describe().items() if value != before[name]} == {"configuration"}
+
+
+def test_the_vocabulary_of_open_clips_own_tokenizer_changes_the_description(asked):
+    encoder = load_encoder("open_clip:ViT-B-32/openai")
+
+    class Tokenizer:
+        encoder = {"a": 0}  # noqa: RUF012
+
+        def __call__(self, strings):
+            return torch.zeros(len(strings), 3, dtype=torch.long)
+
+    encoder.tokenizer = Tokenizer()
+    before = encoder.describe()["tokenizer"]
+    encoder.tokenizer.encoder = {"a": 1}
+    assert encoder.describe()["tokenizer"] != before
+
+
+def test_the_cache_knows_the_versions_of_open_clip_and_torchvision(asked, tmp_path, monkeypatch):
+    installed = {}
+
+    def version(package):
+        if package in installed or package not in ("open_clip_torch", "torchvision", "timm"):
+            return installed.get(package, "1.0")
+        raise PackageNotFoundError(package)
+
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    encoder = load_encoder("open_clip:ViT-B-32/openai")
+    spaces = [EmbeddingCache(tmp_path, encoder).texts.folder]
+    for package in ("open_clip_torch", "torchvision"):
+        installed[package] = "3.0"
+        spaces.append(EmbeddingCache(tmp_path, encoder).texts.folder)
+    assert len(set(spaces)) == 3
+
+
+def test_captions_are_scored_without_probabilities(asked):
+    scores = score_captions(load_encoder("open_clip:ViT-B-32/openai"), Image.new("RGB", (2, 2), "red"), ["a", "bc"])
+    assert scores[0].cosine >= scores[1].cosine
+    assert {score.probability for score in scores} == {None}

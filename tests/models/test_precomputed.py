@@ -5,11 +5,12 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from rebind.benchmarks.contract import Crop
+from rebind.benchmarks.contract import AsStored, Crop
 from rebind.benchmarks.embedding import embed_images, embed_texts
 from rebind.models import load_encoder
 from rebind.types import BrokenSample, UserError
 
+MORE = [f"{i}.webp" for i in range(10, 20)]
 VECTORS = {
     "a red circle": [3.0, 4.0],
     f"sha256:{sha256('two dögs'.encode()).hexdigest()}": [0.0, 2.0],
@@ -18,6 +19,7 @@ VECTORS = {
     "2": [0.0, -5.0],
     "2#0,1,20,30": [-2.0, 0.0],
     f"sha256:{sha256(b'bytes').hexdigest()}": [5.0, 12.0],
+    **{name: [1.0, 1.0] for name in MORE},
 }
 
 
@@ -34,9 +36,10 @@ def test_texts_and_pictures_are_found_by_their_keys(file):
     texts = embed_texts(encoder, ["two dögs", "a red circle", "two dögs"])
     assert np.allclose(texts, [[0, 1], [0.6, 0.8], [0, 1]])
     pictures = [Path("/data/val/1.jpg"), Path("/data/test/1.jpg"), Path("2.png"), b"bytes"]
-    pictures += [Crop(Path("x/2.png"), (0, 1, 20, 30)), *(Path(f"{i}/2.png") for i in range(9))]
+    pictures += [Crop(Path("x/2.png"), (0, 1, 20, 30)), AsStored(Path("2.png")), *map(Path, MORE)]
     found = embed_images(encoder, [*pictures, BrokenSample("3", "cut short")])
     assert np.allclose(found.embeddings[:5], [[1, 0], [-1, 0], [0, -1], [5 / 13, 12 / 13], [-1, 0]])
+    assert np.array_equal(found.embeddings[5], found.embeddings[2])
     assert np.isnan(found.embeddings[-1]).all()
     assert found.broken[0].key == "3"
     assert encoder.describe()["entries"] == len(VECTORS)
@@ -48,6 +51,28 @@ def test_what_is_missing_is_named(file):
         embed_texts(encoder, ["a red circle", "a blue star", "a ring"])
     with pytest.raises(UserError, match=r'no embedding of 1 of 1 pictures; the first is "/data/9.jpg".* under "9"'):
         embed_images(encoder, [Path("/data/9.jpg")])
+
+
+def test_a_key_that_fits_several_pictures_is_refused(tmp_path):
+    np.savez(tmp_path / "made.npz", **{f"{i}.jpg": np.ones(3) for i in range(10)})
+    pictures = [Path(f"/photos/{kind}/{i}.jpg") for kind in ("cat", "dog", "hat") for i in range(10)]
+    encoder = load_encoder(f"precomputed:{tmp_path / 'made.npz'}")
+    said = 'key "0.jpg" fits the picture /photos/cat/0.jpg and the picture /photos/dog/0.jpg; .* "/photos/dog/0.jpg"'
+    with pytest.raises(UserError, match=said):
+        embed_images(encoder, pictures)
+    whole = {f"{picture.parent.name}/{picture.name}": np.eye(30)[row] for row, picture in enumerate(pictures)}
+    np.savez(tmp_path / "made.npz", **whole)
+    found = embed_images(load_encoder(f"precomputed:{tmp_path / 'made.npz'}"), pictures).embeddings
+    assert np.array_equal(found, np.eye(30))
+
+
+def test_a_text_is_not_taken_for_a_picture_of_that_name(tmp_path):
+    np.savez(tmp_path / "made.npz", cat=np.ones(3), **{"photos/dog.jpg": np.ones(3)})
+    encoder = load_encoder(f"precomputed:{tmp_path / 'made.npz'}")
+    embed_texts(encoder, ["cat", "cat"])
+    embed_images(encoder, [Path("photos/dog.jpg")])
+    with pytest.raises(UserError, match=r'"cat" fits the text "cat" and the picture photos/cat\.jpg'):
+        embed_images(encoder, [Path("photos/cat.jpg")])
 
 
 def test_zeros_and_nan_are_not_finite(tmp_path):

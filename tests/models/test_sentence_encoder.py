@@ -8,6 +8,7 @@ import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
+from rebind.benchmarks import BENCHMARKS, FoilBenchmark, FoilItem, evaluate
 from rebind.benchmarks.embedding import embed_images, embed_texts
 from rebind.benchmarks.embedding_cache import EmbeddingCache
 from rebind.models import load_encoder
@@ -118,3 +119,12 @@ def test_a_damaged_folder_is_one_sentence(tmp_path, name, damage):
 def test_a_folder_that_is_not_there(tmp_path):
     with pytest.raises(UserError, match="does not exist; give its folder or the name of a hub model"):
         load_encoder(f"sentence:{tmp_path / 'none'}")
+
+
+def test_benchmarks_with_pictures_are_refused_before_anything_is_embedded(tmp_path):
+    encoder = load_encoder(f"sentence:{write_folder(tmp_path, MEAN)}")
+    encoder.texts = None  # not asked for
+    benchmark = FoilBenchmark("foils", [FoilItem("swap_att", tmp_path / "none.jpg", "a red star", "a star")])
+    with pytest.raises(UserError, match=r"embeds texts only.* such as sugarcrepe\+\+_text"):
+        evaluate(encoder, [benchmark])
+    assert "sugarcrepe++_text" in BENCHMARKS

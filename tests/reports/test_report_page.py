@@ -203,3 +203,12 @@ def test_an_unreadable_run_writes_no_page(tmp_path):
     with pytest.raises(UserError, match=r"results\.json, field \(the whole file\)"):
         write_report([run], tmp_path / "r.html")
     assert not (tmp_path / "r.html").exists()
+
+
+def test_what_was_other_when_a_benchmark_was_measured_is_said_with_its_name(tmp_path):
+    now = {"torch": "2.13.0", "device": "cpu"}
+    rows = [score("world", "swap_att", "accuracy", 0.9), score("coco", "test", "image_to_text_recall@1", 0.5)]
+    sources = {"world": {"items": "d"}, "coco": {"items": "e", "environment": {"torch": "2.12.0", "device": "cpu"}}}
+    run = write_run(tmp_path, "SigLIP", 1, rows, environment=now, benchmarks=sources)
+    page = write_report([run], tmp_path / "page.html").read_text()
+    assert "torch 2.13.0, 2.12.0 (coco) · device cpu</p>" in page

@@ -6,7 +6,7 @@ import numpy as np
 from fake_runs import score, write_run
 from rich.console import Console
 
-from rebind.reports import markdown_table, print_table, summary_table
+from rebind.reports import markdown_table, print_table, summary_table, write_report
 from rebind.reports.table import plus_minus
 
 
@@ -56,6 +56,44 @@ def test_columns_adapt_to_another_benchmark_and_to_gaps(tmp_path):
     table = summary_table([photos, foils])
     assert [row.group for row in table.rows] == ["Composition · sugarcrepe", "Retrieval · retrieval"]
     assert cells(table, "image → text R@1")["SigLIP"] is None
+
+
+def recalls(benchmark, value):
+    return [score(benchmark, "retrieval", f"{way}_recall@1", value) for way in ("image_to_text", "text_to_image")]
+
+
+def test_every_block_of_several_benchmarks_is_named_and_none_of_a_single_one(tmp_path, runs):
+    rows = [*recalls("coco", 0.4), *recalls("retrieval", 0.6), score("imagenet", "zero_shot", "top1", 0.7)]
+    rows += [score("winoground", split, metric, 0.3) for split in ("macro", "micro") for metric in ("text", "group")]
+    rows.append(score("coco", "retrieval", "coverage", 0.9))
+    run = write_run(tmp_path, "C2LIP", 1, rows)
+    groups = [
+        *("Composition · winoground", "Retrieval · coco", "Retrieval · retrieval", "Recognition · imagenet"),
+        "Coverage · coco",
+    ]
+    stream = io.StringIO()
+    print_table([run], Console(file=stream, width=80))
+    for text, mark in ((stream.getvalue(), ""), (markdown_table([run]), "**")):
+        places = [text.index(f"{mark}{group}{mark}") for group in groups]
+        assert places == sorted(places)
+        assert text.count("image → text R@1") == 2
+    lines = markdown_table([run]).splitlines()
+    assert {line.count("|") for line in lines if line.startswith("|")} == {4}
+    assert " · " not in markdown_table(runs)
+
+
+def test_what_an_evaluation_noted_is_said_once_with_its_arms(tmp_path):
+    lacking, few = "coco: only 92.5 % of its items have an image", "sugarcrepe: 7,400 items"
+    arms = {"base": [lacking], "SigLIP": [], "C2LIP": [lacking, few]}
+    runs = [write_run(tmp_path, label, 1, notes=notes) for label, notes in arms.items()]
+    wanted = [f"base and C2LIP: {lacking}", f"C2LIP: {few}"]
+    assert summary_table(runs).warnings == wanted
+    stream = io.StringIO()
+    print_table(runs, Console(file=stream, width=200))
+    write_report(runs, tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    for text in (stream.getvalue(), markdown_table(runs), page):
+        assert all(text.count(line) == 1 for line in wanted)
 
 
 def test_the_terminal_table_fits_80_columns_without_cutting_a_number(runs):

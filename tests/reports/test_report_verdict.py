@@ -115,10 +115,21 @@ def test_macro_stands_in_for_swaps_and_ablations_are_no_rivals(arms):
     assert said.endswith("whether recognition suffered was not measured.")
 
 
+def test_what_has_no_accuracy_is_composition_too(arms):
+    def rows(value):
+        found = [score("sugarcrepe++_text", split, "text_only", value) for split in ("swap_att", "macro", "micro")]
+        return [score("retrieval", "retrieval", "image_to_text_recall@1", 0.4), *found]
+
+    said = verdict(arms(SigLIP=[rows(0.5)], C2LIP=[rows(0.7)]))
+    assert said.startswith("C2LIP binds better than SigLIP, but not reliably: 70.0 % on sugarcrepe++_text (mean")
+    pairs = [score("winoground", "macro", metric, value) for metric, value in (("text", 0.3), ("group", 0.1))]
+    assert "20.0 % on winoground (mean over categories and metrics)" in verdict(arms(base=[pairs]))
+
+
 def test_retrieval_only_and_no_scores_at_all(arms, tmp_path):
     rows = [score("retrieval", "test", f"{way}_recall@1", 0.4, 50) for way in ("image_to_text", "text_to_image")]
     said = verdict(arms(C2LIP=[rows]))
-    assert said.startswith("No caption was tested against a foil here, so there is nothing to judge")
+    assert said.startswith("No whole benchmark of composition was scored here, so there is nothing to judge")
     assert "40.0 % on retrieval" in said
     assert verdict([write_run(tmp_path / "none", "C2LIP", 1, [])]).startswith("There is nothing to judge")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rebind.data import Source
+from rebind.data.freshness import item_of
 from rebind.engine import Item
 from rebind.types import UserError
 
@@ -26,17 +27,12 @@ class SourceBlocks:
 
     def __getitem__(self, number: int) -> list[Item]:
         rows = range(number * self.size, min((number + 1) * self.size, len(self.source)))
-        return [self._item(row) for row in rows]
+        return [item_of(self.source, row) for row in rows]
 
     @property
     def items(self) -> int:
         """How many samples there are."""
         return len(self.source)
-
-    def _item(self, row: int) -> Item:
-        item = {"key": self.source.keys[row], "captions": list(self.source.captions(row))}
-        concepts = self.source.concepts(row)
-        return {**item, "concepts": list(concepts)} if concepts else item
 
 
 def require_no_file(source: Source, name: str) -> None:

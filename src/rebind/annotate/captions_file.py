@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -10,7 +11,19 @@ import numpy as np
 
 from rebind.concepts.captions_file import caption_row
 from rebind.engine import Item
+from rebind.storage import require_no_folder
 from rebind.types import UserError
+
+
+def require_other_file(captions: Path, out: Path) -> None:
+    """Refuse to write over the captions, or over a folder.
+
+    Raises:
+        UserError: when ``out`` is either.
+    """
+    if out.resolve() == captions.resolve() or (out.exists() and captions.exists() and out.samefile(captions)):
+        raise UserError(f"{out} holds the captions, which would be lost; give --out another name")
+    require_no_folder(out)
 
 
 @dataclass(frozen=True)
@@ -37,7 +50,7 @@ class CaptionsFileBlocks:
             UserError: naming file, row and field of what is wrong, or the file that cannot be read.
         """
         starts: list[tuple[int, int]] = []
-        hashes: list[bytes] = []
+        hashes = array("Q")  # eight bytes a row
         try:
             with path.open("rb") as lines:
                 offset = 0
@@ -46,16 +59,18 @@ class CaptionsFileBlocks:
                         if len(hashes) % size == 0:
                             starts.append((offset, number))
                         key, _ = _read(line, path, number)
-                        hashes.append(blake2b(key.encode(), digest_size=8).digest())
+                        hashes.append(_hash(key))
                     offset += len(line)
         except OSError as error:
             raise UserError(f"cannot read {path}: {error.strerror}; give an existing JSON lines file") from error
         if not hashes:
             raise UserError(f"{path} has no rows; write one object with 'key' and 'caption' a line")
         blocks = cls(path, np.array(starts, dtype=np.int64), len(hashes), size)
-        _, counts = np.unique(np.frombuffer(b"".join(hashes), dtype=np.uint64), return_counts=True)
-        if counts.max() > 1:
-            blocks._name_repeated_key()
+        ordered = np.frombuffer(hashes, dtype=np.uint64)
+        ordered.sort()
+        repeated = ordered[1:][ordered[1:] == ordered[:-1]]
+        if len(repeated):
+            blocks._name_repeated_key(frozenset(repeated.tolist()))
         return blocks
 
     def __len__(self) -> int:
@@ -73,16 +88,21 @@ class CaptionsFileBlocks:
                 line_number += 1
         return items
 
-    def _name_repeated_key(self) -> None:
+    def _name_repeated_key(self, repeated: frozenset[int]) -> None:
+        """Raise UserError, unless it is only hashes that come twice."""
         rows: dict[str, int] = {}
         with self.path.open("rb") as lines:
             for number, line in enumerate(lines, start=1):
                 key = _read(line, self.path, number)[0] if line.strip() else ""
-                if rows.setdefault(key, number) != number and key:
+                if key and _hash(key) in repeated and rows.setdefault(key, number) != number:
                     raise UserError(
                         f"{self.path}, row {number}: field 'key' repeats {key!r} of row {rows[key]}; "
                         "keys must be unique"
                     )
+
+
+def _hash(key: str) -> int:
+    return int.from_bytes(blake2b(key.encode(), digest_size=8).digest(), "little")
 
 
 def _read(line: bytes, path: Path, number: int) -> tuple[str, str]:

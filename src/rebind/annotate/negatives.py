@@ -2,43 +2,57 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
+from rebind.annotate.balanced_negatives import write_refined
+from rebind.annotate.blind_scores import FamilyRefinement, judge_refinement
 from rebind.annotate.blocks import SourceBlocks, require_no_file
-from rebind.annotate.captions_file import CaptionsFileBlocks
+from rebind.annotate.captions_file import CaptionsFileBlocks, require_other_file
+from rebind.annotate.language_model import one_process_asks, with_answers_kept
 from rebind.data import open_source
-from rebind.engine import Blocks, Parts, Stage, Workforce, join_parts, run_stage
+from rebind.engine import Blocks, PartBlocks, Parts, Stage, Workforce, join_parts, run_stage
+from rebind.storage import write_json
 from rebind.types import UserError
 
 BACKENDS = ("rules", "llm")
 SUBSTITUTES = "substitutes.json"
+BLIND = "blind.json"  # what refinement made of each family
 MINED = 200_000  # samples that the substitutes are mined from at most: more of them change little
 _BLOCK = 10_000
 
 
 @dataclass(frozen=True)
 class NegativeSummary:
-    """What was written: where, and what was counted on the way, families and rejects among it."""
+    """What was written: where, what was counted on the way, families and rejects among it, and how it was refined."""
 
     place: Path
     tally: dict[str, int]
+    refinement: dict[str, FamilyRefinement] | None = None
 
 
 def annotate_negatives(
-    data: str | Path, backend: str = "rules", workforce: Workforce | None = None, **settings: Any
+    data: str | Path,
+    backend: str = "rules",
+    workforce: Workforce | None = None,
+    refine: bool = False,
+    **settings: Any,
 ) -> NegativeSummary:
     """Write hard negative captions of every sample into ``annotations/negatives``.
 
     The backend ``rules`` puts in what the source's own captions speak of: what that is stands in
-    ``annotations/substitutes.json``, which is mined from at most 200,000 samples when it is not there.
+    ``annotations/substitutes.json``, which is mined from at most 200,000 samples, anew when their captions change.
 
     Args:
         data: anything that ``rebind.data.open_source`` opens.
         backend: ``rules`` or ``llm``.
         workforce: who does the work; one process when None and a language model is asked, which answers many at once.
+        refine: keep only such negatives as cannot be told from their captions without the picture. All of them then
+            lie in the folder ``candidates`` of the annotation, and its ``blind.json`` has the scores.
         settings: of :class:`rebind.negatives.rules.RuleNegatives`, or of :class:`rebind.negatives.llm.LlmNegatives` and
             its :class:`rebind.llm.LanguageModel`.
 
@@ -50,33 +64,45 @@ def annotate_negatives(
     require_no_file(source, "negatives")
     stage = build_negatives(backend, settings, SourceBlocks(source, _BLOCK), source.annotations / SUBSTITUTES)
     folder = source.annotations / "negatives"
-    report = run_stage(stage, SourceBlocks(source, stage.part_size), folder, _workforce(backend, workforce))
-    return NegativeSummary(folder, report["tally"])
+    blocks = SourceBlocks(source, stage.part_size)
+    return _write(stage, blocks, folder, one_process_asks(backend, workforce), folder / BLIND if refine else None)
 
 
 def negate_file(
-    captions: Path, out: Path, backend: str = "rules", workforce: Workforce | None = None, **settings: Any
+    captions: Path,
+    out: Path,
+    backend: str = "rules",
+    workforce: Workforce | None = None,
+    refine: bool = False,
+    **settings: Any,
 ) -> NegativeSummary:
     """Write hard negatives of every caption in a file, ``{"key", "caption"}`` a line, to ``{"key", "negatives"}``.
 
-    Until the last block is done, the parts lie beside ``out`` in ``<out>.parts``, and the substitutes in
-    ``<out>.substitutes.json``, which stay.
+    Until the last block is done, the parts lie beside ``out.jsonl`` in ``out.jsonl.parts``, and the substitutes in
+    ``out.substitutes.json``, which stay, as do the scores of a refinement in ``out.blind.json``.
 
     Raises:
         UserError: as :func:`annotate_negatives`, and naming file, row and field of what is wrong in the captions.
     """
+    require_other_file(captions, out)
     corpus = CaptionsFileBlocks.of(captions, _BLOCK)
     stage = build_negatives(backend, settings, corpus, out.with_name(f"{out.stem}.{SUBSTITUTES}"))
     parts = Parts(out.with_name(f"{out.name}.parts"), "jsonl")
     blocks = CaptionsFileBlocks.of(captions, stage.part_size)
-    report = run_stage(stage, blocks, parts.folder, _workforce(backend, workforce))
+    scores = out.with_name(f"{out.stem}.{BLIND}") if refine else None
+    written = _write(stage, blocks, parts.folder, one_process_asks(backend, workforce), scores)
     join_parts(parts, out)
-    return NegativeSummary(out, report["tally"])
+    return replace(written, place=out)
 
 
-def _workforce(backend: str, workforce: Workforce | None) -> Workforce:
-    workforce = workforce or Workforce()
-    return replace(workforce, jobs=1) if backend == "llm" and workforce.jobs is None else workforce
+def _write(stage: Stage, blocks: Blocks, folder: Path, workforce: Workforce, scores: Path | None) -> NegativeSummary:
+    """Write negatives into ``folder``; refined, if there is a file for the scores."""
+    if scores is None:
+        return NegativeSummary(folder, run_stage(stage, blocks, folder, workforce)["tally"])
+    tally, candidates = write_refined(stage, blocks, folder, workforce)
+    refinement = judge_refinement(tally, candidates, PartBlocks.of(folder))
+    write_json(scores, {family: each.as_dict() for family, each in refinement.items()})
+    return NegativeSummary(folder, tally, refinement)
 
 
 def build_negatives(backend: str, settings: dict[str, Any], corpus: Blocks, substitutes: Path) -> Stage:
@@ -86,7 +112,7 @@ def build_negatives(backend: str, settings: dict[str, Any], corpus: Blocks, subs
         backend: ``rules`` or ``llm``.
         settings: of the backend.
         corpus: what the rules mine their substitutes from.
-        substitutes: the file that these are kept in; mined when it is not there.
+        substitutes: the file that these are kept in; mined when it is not there, or the captions have changed since.
 
     Raises:
         UserError: when backend or settings are wrong.
@@ -99,15 +125,26 @@ def build_negatives(backend: str, settings: dict[str, Any], corpus: Blocks, subs
 
 
 def _rules(settings: dict[str, Any], corpus: Blocks, substitutes: Path) -> Stage:
-    from rebind.negatives.rules import RuleNegatives, Substitutes
+    from rebind.negatives.rules import RuleNegatives
 
-    _require_known("rules", settings, _names(RuleNegatives))
+    _require_known("rules", settings, _names(RuleNegatives) - {"mined"})
     settings = _listed(settings)
-    if "substitutes" not in settings:
-        if not substitutes.is_file():
-            Substitutes.mine(_evenly(corpus)).write(substitutes)
-        settings = {**settings, "substitutes": substitutes}
-    return RuleNegatives(**settings)
+    if "substitutes" in settings:
+        return RuleNegatives(**settings)
+    _mine(corpus, substitutes)
+    return RuleNegatives(**settings, substitutes=substitutes, mined=True)
+
+
+def _mine(corpus: Blocks, file: Path) -> None:
+    """Write the substitutes to ``file``, unless those in it were mined from the same captions."""
+    from rebind.negatives.rules import Substitutes
+
+    captions = blake2b(digest_size=16)
+    for of_item in _evenly(corpus):
+        captions.update(json.dumps(of_item).encode())
+    mined_from = captions.hexdigest()
+    if not file.is_file() or Substitutes.read(file).mined_from != mined_from:
+        replace(Substitutes.mine(_evenly(corpus)), mined_from=mined_from).write(file)
 
 
 def _evenly(corpus: Blocks) -> Iterator[list[str]]:
@@ -130,8 +167,7 @@ def _llm(settings: dict[str, Any], folder: Path) -> Stage:
     _require_known("llm", settings, of_model | _names(LlmNegatives) - {"model"})
     if "model" not in settings:
         raise UserError("the backend llm needs a model: --model NAME, as the server at --base-url lists it")
-    asked = {name: value for name, value in settings.items() if name in of_model}
-    asked.setdefault("cache", folder / "answers")
+    asked = {name: value for name, value in with_answers_kept(settings, folder).items() if name in of_model}
     others = {name: value for name, value in settings.items() if name not in of_model}
     return LlmNegatives(LanguageModel(**asked), **others)
 

@@ -32,9 +32,10 @@ def class_prompts(
 
     Args:
         labels: distinct labels of the classes, in order: the names of class folders.
-        classes: JSON file of names: ``{label: name}``; or torchvision's ``{"0": [label, name], …}``; or a list, in the
-            order of all labels; or rebind's ``[{"name": label, "prompts": […]}, …]``, which needs no templates. Labels
-            that are numbers (ImageNet-V2's) count the names from 0, synsets in alphabetical order.
+        classes: JSON file of names: ``{label: name}``; or ``{"0": [label, name], …}``, whose names have ``_`` for
+            spaces; or a list, in the order of all labels; or rebind's ``[{"name": label, "prompts": […]}, …]``, which
+            needs no templates. Labels that are numbers (ImageNet-V2's) count the names from 0, synsets in
+            alphabetical order.
         templates: one a line, or a JSON list, each with ``{}`` where the name goes.
         imagenet: take from open_clip_torch what is not given, rather than the labels themselves and a plain template.
 
@@ -91,7 +92,8 @@ def _ready_prompts(path: Path) -> dict[str, list[str]] | None:
 def _read_names(path: Path) -> Names:
     rows = read_json(path)
     if isinstance(rows, dict) and rows and all(isinstance(row, list) and len(row) == 2 for row in rows.values()):
-        rows = dict(rows[key] for key in sorted(rows, key=label_order))
+        pairs = [rows[key] for key in sorted(rows, key=label_order)]
+        rows = {label: name.replace("_", " ") if isinstance(name, str) else name for label, name in pairs}
     values = list(rows.values()) if isinstance(rows, dict) else rows
     if not isinstance(values, list) or not values or not all(isinstance(name, str) and name for name in values):
         raise UserError(f'{path} must be a JSON object {{"n01440764": name, …}} or a list of names, none of them empty')

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rebind.benchmarks.items import Items, read_items, row_name
-from rebind.benchmarks.results import read_results
+from rebind.benchmarks.items import Items, row_name
+from rebind.benchmarks.results import read_outcomes, read_results
+from rebind.benchmarks.score_table import short_name
 from rebind.metrics import holm, paired_difference
 from rebind.types import Score, UserError
 
@@ -65,36 +66,72 @@ class Difference:
         return asdict(self)
 
 
-def compare_runs(first: Path, second: Path) -> list[Difference]:
+def compare_runs(first: Path, second: Path, benchmarks: Collection[str] | None = None) -> list[Difference]:
     """Compare what two models scored on the same items: every row that both folders hold.
 
     Args:
         first: folder that holds ``results.json`` and ``items.safetensors`` of A.
         second: the same of B.
+        benchmarks: names to look at; all if not given. :func:`incomparable` ones are passed over.
 
     Returns:
         One row for each that they share, in the order of the first, p-values corrected for their number.
 
     Raises:
-        UserError: when a file is missing or damaged, they share no row, or were scored on different items.
+        UserError: when a file is missing or damaged, or they share no row that was scored on the same items.
     """
-    scores = [read_results(folder)[1].scores for folder in (first, second)]
-    items = [read_items(folder) for folder in (first, second)]
-    names = {row_name(score) for score in scores[1]}.intersection(*items)
-    shared = [score for score in scores[0] if row_name(score) in names]
+    apart = incomparable(first, second, benchmarks)
+    evaluations, items = zip(*(read_outcomes(folder) for folder in (first, second)), strict=True)
+    names = {row_name(score) for score in evaluations[1].scores}.intersection(*items)
+    shared = [
+        score
+        for score in evaluations[0].scores
+        if row_name(score) in names
+        and score.benchmark not in apart
+        and (benchmarks is None or score.benchmark in benchmarks)
+    ]
     if not shared:
-        raise UserError(f"{first} and {second} share no score; evaluate both models on the same benchmarks")
-    rows = []
-    for score in shared:
-        pair = [of_run[row_name(score)] for of_run in items]
-        if pair[0].digest != pair[1].digest or len(pair[0].correct) != len(pair[1].correct):
-            raise UserError(
-                f"{first} and {second} were not scored on the same items of {score.benchmark}; "
-                "evaluate both again with the same files"
-            )
-        rows.append(_difference(score, *pair))
+        raise nothing_shared(first, second, apart)
+    rows = [_difference(score, *(of_run[row_name(score)] for of_run in items)) for score in shared]
     adjusted = holm([row.p for row in rows])
     return [replace(row, p_adjusted=p, verdict=_verdict(row, p)) for row, p in zip(rows, adjusted, strict=True)]
+
+
+def incomparable(first: Path, second: Path, benchmarks: Collection[str] | None = None) -> dict[str, str]:
+    """Those benchmarks of two folders on which their models cannot be compared, each with the reason.
+
+    Args:
+        first: folder that holds ``results.json`` of A.
+        second: the same of B.
+        benchmarks: names to look at; all if not given.
+
+    Raises:
+        UserError: when a file is missing or damaged.
+    """
+    evaluations = {folder: read_results(folder)[1] for folder in (first, second)}
+    scored = {folder: {score.benchmark: None for score in each.scores} for folder, each in evaluations.items()}
+    found = {}
+    for name in dict.fromkeys(name for names in scored.values() for name in names):
+        having = [folder for folder, names in scored.items() if name in names]
+        digests = {each.sources.get(name, {}).get("items") for each in evaluations.values()} - {None}
+        if len(having) < len(scored):
+            found[name] = f"only in {having[0]}"
+        elif len(digests) > 1:
+            found[name] = "scored on other items"
+    return {name: why for name, why in found.items() if benchmarks is None or name in benchmarks}
+
+
+def with_reasons(left_out: Mapping[str, str]) -> str:
+    """What is left out, each with its reason in brackets, for the middle of a sentence."""
+    return ", ".join(f"{name} ({why})" for name, why in left_out.items())
+
+
+def nothing_shared(first: Path, second: Path, left_out: Mapping[str, str]) -> UserError:
+    """The error to raise when two folders have nothing that can be compared."""
+    reasons = f": {with_reasons(left_out)}" if left_out else ""
+    return UserError(
+        f"{first} and {second} share no score{reasons}; evaluate both models on the same benchmarks and files"
+    )
 
 
 def comparison_table(differences: Sequence[Difference], first: str = "A", second: str = "B") -> Table:
@@ -122,17 +159,8 @@ def comparison_table(differences: Sequence[Difference], first: str = "A", second
         interval = f"{100 * row.low:+.1f} … {100 * row.high:+.1f}"
         p = "< 0.001" if row.p_adjusted < 0.001 else f"{row.p_adjusted:.3f}"
         verdict = Text("–" if row.verdict == NO_DIFFERENCE else row.verdict, STYLES[row.verdict])
-        table.add_row(Text(f"  {_short(row)}"), *values, interval, f"{row.n:,}", p, verdict)
+        table.add_row(Text(f"  {short_name(row.split, row.metric)}"), *values, interval, f"{row.n:,}", p, verdict)
     return table
-
-
-def _short(row: Difference) -> str:
-    """Split and metric in few letters: a terminal has 80 columns."""
-    if row.metric == "accuracy":
-        return row.split
-    if "recall@" in row.metric:  # of one split only
-        return row.metric.replace("_recall", "").replace("_to_", "→")
-    return f"{row.split} {row.metric.replace('_per_class', '/class')}"
 
 
 def _difference(score: Score, first: Items, second: Items) -> Difference:

@@ -15,6 +15,8 @@ from rebind.benchmarks.decoding import prepared_pictures
 from rebind.benchmarks.embedding import embed_texts, evaluation_mode
 from rebind.benchmarks.foils import FoilBenchmark
 from rebind.benchmarks.items import item_digest
+from rebind.benchmarks.joint import JointBenchmark
+from rebind.benchmarks.pictures import decoding_of, pictures_of
 from rebind.benchmarks.results import Evaluation, read_results, write_results
 from rebind.metrics import Outcomes
 from rebind.types import Score, UserError
@@ -22,18 +24,36 @@ from rebind.types import Score, UserError
 if TYPE_CHECKING:
     from torch import Tensor
 
+WITHOUT_TOKENS = ("open_clip", "sentence", "precomputed")  # kinds of models, as rebind.models.load_encoder names them
 
-def add_concept_scores(folder: Path, model: str, benchmarks: Sequence[Benchmark], scale: float) -> Path:
-    """Score the foil benchmarks among those that a folder has results of by concepts, too, and add that to the results.
+
+def with_foils(model: str, benchmarks: Sequence[Benchmark]) -> list[FoilBenchmark]:
+    """Those of the benchmarks that are lists of one foil a caption; of the built-in world, its foils.
+
+    Raises:
+        UserError: when there is none, or the model is of a kind that gives no image tokens.
+    """
+    kind = model.partition(":")[0]
+    if kind in WITHOUT_TOKENS:
+        raise UserError(f"{model} gives no image tokens in the joint space; score it without --concept-attention")
+    parts = [part for each in benchmarks for part in (each.parts if isinstance(each, JointBenchmark) else [each])]
+    found = [part for part in parts if isinstance(part, FoilBenchmark)]
+    if not found:
+        raise UserError("concepts are scored in lists of one foil a caption: name sugarcrepe, foils or world")
+    return found
+
+
+def add_concept_scores(folder: Path, model: str, benchmarks: Sequence[FoilBenchmark], scale: float) -> Path:
+    """Score foil benchmarks that a folder has results of by concepts, too, and add that to the results.
 
     Args:
         folder: what :func:`rebind.benchmarks.evaluate_model` wrote to.
         model: the same that was evaluated.
-        benchmarks: others than those with one foil a caption are passed over.
+        benchmarks: of :func:`with_foils`.
         scale: sharpness s of the attention.
 
     Raises:
-        UserError: when the model gives no image tokens, or none of the benchmarks has foils.
+        UserError: when the model gives no image tokens.
     """
     import torch
 
@@ -41,14 +61,22 @@ def add_concept_scores(folder: Path, model: str, benchmarks: Sequence[Benchmark]
 
     encoder = load_encoder(model)
     encoder.to("cuda" if torch.cuda.is_available() else "cpu")
-    kinds = [ConceptAttention(each, scale) for each in benchmarks if isinstance(each, FoilBenchmark)]
-    if not kinds:
-        raise UserError(
-            "concepts can be scored where each caption has one foil, as in sugarcrepe; name such a benchmark"
-        )
+    kinds = [ConceptAttention(each, scale) for each in benchmarks]
     scores = [score for kind in kinds for score in without_headlines(kind.score(encoder, model))]
-    everything = {kind.name: {"items": item_digest(kind, np.ones(len(kind.images), dtype=bool))} for kind in kinds}
-    return write_results(folder, read_results(folder)[0], Evaluation(scores, (), everything))
+    everything = {
+        kind.name: {
+            "items": item_digest(kind, np.ones(len(kind.images), dtype=bool)),
+            "pictures": decoding_of(kind.benchmark.name),
+        }
+        for kind in kinds
+    }
+    evaluated, before = read_results(folder)
+    return write_results(folder, evaluated, Evaluation(scores, (), everything, before.notes))
+
+
+def concept_name(benchmark: str) -> str:
+    """What the scores by concepts of a benchmark are called."""
+    return f"{benchmark}_by_concepts"
 
 
 @dataclass(frozen=True)
@@ -70,7 +98,7 @@ class ConceptAttention:
     @property
     def name(self) -> str:
         """Goes into every score's ``benchmark``."""
-        return f"{self.benchmark.name}_by_concepts"
+        return concept_name(self.benchmark.name)
 
     @property
     def images(self) -> list[Picture]:
@@ -89,8 +117,9 @@ class ConceptAttention:
             UserError: when it gives none.
         """
         from rebind.concepts import build_extractor
+        from rebind.models import DualEncoder
 
-        if not hasattr(encoder, "family"):
+        if not isinstance(encoder, DualEncoder):
             raise UserError(f"{model} gives no image tokens in the joint space; score it without --concept-attention")
         concepts = build_extractor().read_many(self.texts)
         distinct = list(dict.fromkeys(concept for of_text in concepts for concept in of_text))
@@ -107,10 +136,10 @@ class ConceptAttention:
         """(2, n) scores of captions and foils; NaN where the image cannot be read."""
         import torch
 
-        pictures = list(dict.fromkeys(self.images))
-        items: dict[Any, list[int]] = {picture: [] for picture in pictures}
-        for number, picture in enumerate(self.images):
-            items[picture].append(number)
+        items: dict[Picture, list[int]] = {}
+        for number, picture in enumerate(pictures_of(self.benchmark)):
+            items.setdefault(picture, []).append(number)
+        pictures = list(items)
         scores = np.full((2, len(self.images)), np.nan)
         vectors = torch.from_numpy(concepts).double().to(encoder.device)
         with torch.inference_mode():

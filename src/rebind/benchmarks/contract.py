@@ -19,18 +19,28 @@ class Crop:
 
     Attributes:
         path: the image file.
-        box: left, top, right, bottom in pixels of the decoded picture; what lies outside of it is cut off.
+        box: left, top, right, bottom in pixels of the decoded picture; what lies outside of it is black.
     """
 
     path: Path
     box: tuple[int, int, int, int]
 
 
-# A file, an encoded picture, a rectangle of a file, or one that its source already failed to read.
-Picture = Path | bytes | Crop | BrokenSample
+@dataclass(frozen=True)
+class AsStored:
+    """A picture that is decoded as the code of published benchmarks does it, ``Image.open(file).convert("RGB")``.
+
+    Any other is decoded as in training: upright, on white where it is transparent, 16 bits scaled to 8.
+    """
+
+    picture: Path | bytes | Crop
+
+
+# A file, an encoded picture, a rectangle of a file, one of these as stored, or one that its source failed to read.
+Picture = Path | bytes | Crop | AsStored | BrokenSample
 
 COVERAGE = "coverage"  # metric of the share of a split's items whose images could be read
-HEADLINES = ("macro", "micro")  # splits that speak for a whole benchmark
+HEADLINES = ("macro", "micro")  # averages over the categories of a benchmark
 
 
 class Benchmark(Protocol):
@@ -38,6 +48,7 @@ class Benchmark(Protocol):
 
     Items may repeat in both lists: each distinct image is decoded and embedded once, each distinct text likewise.
 
+    One that was built by name also has ``files``, the paths of its annotation files and of folders that hold them.
     """
 
     @property

@@ -12,13 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rebind.benchmarks.contract import Crop, Picture
+from rebind.benchmarks.contract import AsStored, Crop, Picture
 from rebind.benchmarks.embedding_cache import EmbeddingCache, content_digest, file_state, picture_key
 from rebind.types import BrokenSample
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
-
     from rebind.models import Encoder
 
 Box = tuple[int, int, int, int]
@@ -48,10 +46,11 @@ class Prepared:
 
 @dataclass(frozen=True)
 class _Source:
-    """One file or encoded picture and what is wanted of it: the whole (None) or rectangles, by their places."""
+    """One file or encoded picture, how it is decoded, and what is wanted of it: the whole (None) or rectangles."""
 
     encoded: Path | bytes
-    wanted: list[tuple[int, Box | None]]
+    as_stored: bool
+    wanted: list[tuple[int, Box | None]]  # by their places
 
 
 def prepared_pictures(
@@ -62,21 +61,22 @@ def prepared_pictures(
     What the cache holds of files that have not changed comes first, without a file being opened.
     """
     first = Prepared()
-    wanted: dict[Path | bytes, list[tuple[int, Box | None]]] = {}
+    wanted: dict[tuple[Path | bytes, bool], list[tuple[int, Box | None]]] = {}
     for place, picture in enumerate(pictures):
         if isinstance(picture, BrokenSample):
             first.broken[place] = picture
         else:
             encoded, box = source_of(picture)
-            wanted.setdefault(encoded, []).append((place, box))
-    sources = [_without_known(_Source(*each), cache, first) for each in wanted.items()]
+            wanted.setdefault((encoded, isinstance(picture, AsStored)), []).append((place, box))
+    sources = [_without_known(_Source(*how, places), cache, first) for how, places in wanted.items()]
     yield first
     tasks = list(_tasks([source for source in sources if source.wanted]))
     yield from _ahead(lambda task: _prepare(encoder, task, cache), tasks)
 
 
-def source_of(picture: Path | bytes | Crop) -> tuple[Path | bytes, Box | None]:
+def source_of(picture: Path | bytes | Crop | AsStored) -> tuple[Path | bytes, Box | None]:
     """The file or encoded picture, and the rectangle of it or None."""
+    picture = picture.picture if isinstance(picture, AsStored) else picture
     return (picture.path, picture.box) if isinstance(picture, Crop) else (picture, None)
 
 
@@ -99,12 +99,12 @@ def _without_known(source: _Source, cache: EmbeddingCache | None, into: Prepared
 def _take_known(source: _Source, digest: bytes, cache: EmbeddingCache, into: Prepared) -> _Source:
     rest = []
     for place, box in source.wanted:
-        row = cache.images.get(picture_key(digest, box))
+        row = cache.images.get(picture_key(digest, box, source.as_stored))
         if row is None:
             rest.append((place, box))
         else:
             into.known[place] = row
-    return _Source(source.encoded, rest)
+    return _Source(source.encoded, source.as_stored, rest)
 
 
 def _tasks(sources: Iterable[_Source]) -> Iterator[list[_Source]]:
@@ -121,7 +121,7 @@ def _tasks(sources: Iterable[_Source]) -> Iterator[list[_Source]]:
 
 def _prepare(encoder: Encoder, task: list[_Source], cache: EmbeddingCache | None) -> Prepared:
     from rebind.data.broken import BrokenImageError
-    from rebind.data.images import decode_image
+    from rebind.data.images import MAX_PIXELS, decode_image
 
     done, pictures = Prepared(), []
     for source in task:
@@ -132,21 +132,20 @@ def _prepare(encoder: Encoder, task: list[_Source], cache: EmbeddingCache | None
             if not source.wanted:
                 continue
         try:
-            picture = decode_image(encoded)
+            picture = decode_image(encoded, as_stored=source.as_stored)
         except BrokenImageError as error:
             done.broken |= {
                 place: BrokenSample(name_of(source.encoded, place), str(error)) for place, _ in source.wanted
             }
             continue
         for place, box in source.wanted:
-            cut = picture if box is None else _cut(picture, box)
-            if cut is None:
-                reason = f"the rectangle {box} lies outside of its {picture.width} x {picture.height} pixels"
+            if box is not None and (box[2] - box[0]) * (box[3] - box[1]) > MAX_PIXELS:
+                reason = f"the rectangle {box} has more than the {MAX_PIXELS} pixels allowed"
                 done.broken[place] = BrokenSample(name_of(source.encoded, place), reason)
                 continue
-            pictures.append(cut)
+            pictures.append(picture if box is None else picture.crop(box))
             done.places.append(place)
-            done.keys.append(picture_key(digest, box) if digest else b"")
+            done.keys.append(picture_key(digest, box, source.as_stored) if digest else b"")
     done.inputs = encoder.images(pictures) if pictures else {}
     return done
 
@@ -165,13 +164,6 @@ def _read(encoded: Path | bytes, done: Prepared) -> tuple[Path | bytes, bytes]:
     digest = content_digest(content)
     done.files.append((encoded, digest, state))
     return content, digest
-
-
-def _cut(picture: Image, box: Box) -> Image | None:
-    """What of a rectangle lies in the picture; None if nothing does."""
-    left, top, right, bottom = box
-    inside = (max(0, left), max(0, top), min(picture.width, right), min(picture.height, bottom))
-    return picture.crop(inside) if inside[0] < inside[2] and inside[1] < inside[3] else None
 
 
 def _ahead(prepare: Callable, tasks: Sequence) -> Iterator:

@@ -11,7 +11,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 
-from rebind.benchmarks.contract import Picture
+from rebind.benchmarks.contract import Benchmark, Picture
 from rebind.benchmarks.decoding import Prepared, prepared_pictures, source_of
 from rebind.benchmarks.embedding_cache import EmbeddingCache, Shelf, content_digest
 from rebind.types import BrokenSample, UserError
@@ -42,6 +42,18 @@ class EmbeddedImages:
 
     embeddings: np.ndarray
     broken: tuple[BrokenSample, ...] = ()
+
+
+def check_sees(encoder: Encoder | PrecomputedEmbeddings, benchmarks: Sequence[Benchmark]) -> None:
+    """Look whether an encoder of texts only is to see pictures, before any time is spent on embedding.
+
+    Raises:
+        UserError: when it is.
+    """
+    from rebind.models.sentence_encoder import TEXTS_ONLY, SentenceEncoder
+
+    if isinstance(encoder, SentenceEncoder) and any(len(benchmark.images) for benchmark in benchmarks):
+        raise UserError(TEXTS_ONLY)
 
 
 def embed_images(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 import time
 import warnings
+import weakref
 from collections.abc import Sequence
 from contextlib import suppress
 from hashlib import blake2b
@@ -15,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rebind.storage import atomic_path, write_json
+from rebind.storage import atomic_path, cache_folder, hold, only_writer, write_json
 from rebind.types import UserError
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
 _DIGEST = 16  # bytes
 _PATIENCE = 30.0  # seconds of work that a kill may cost
+_LIMIT = 20  # gigabytes
 _RACY = 2_000_000_000  # nanoseconds within which a file may change again without its time of change doing so
 
 
@@ -112,11 +115,13 @@ class EmbeddingCache:
     Embeddings are found by the content of picture or text, by the model's weights and configuration, by preprocessing
     and by the versions of what computes them; so a cached embedding is the one that was computed, to the last bit, and
     a change of any of these begins afresh. Trouble with the folder costs time, never an evaluation: it is warned of,
-    and nothing is kept.
+    and nothing is kept. When the caches outgrow the limit, those of other models are emptied, the one first that was
+    opened longest ago; what any process has open stays.
 
     Args:
         folder: holds the caches of all models.
         encoder: the model.
+        limit: bytes that they may take together; None for any number.
 
     Attributes:
         folder: as given.
@@ -125,15 +130,19 @@ class EmbeddingCache:
         texts: embeddings of texts, float32.
     """
 
-    def __init__(self, folder: Path, encoder: Encoder) -> None:
+    def __init__(self, folder: Path, encoder: Encoder, limit: float | None = None) -> None:
         self.folder = folder
+        self.limit = limit
         self.description = encoder.describe()
         about = {**self.description, "environment": _environment(encoder)}
         space = folder / content_digest(json.dumps(about, sort_keys=True, default=str).encode()).hex()
+        self._writable = True
+        self._try(lambda: weakref.finalize(self, os.close, hold(space)))
+        with suppress(OSError):  # a cache that may only be read
+            os.utime(space)  # it is known by this when it was last opened
         self.images = Shelf(space / "images", encoder.width, np.float32)
         self.texts = Shelf(space / "texts", encoder.width, np.float32)
         self._files = Shelf(folder / "files", _DIGEST, np.uint8)  # path, size and time of change -> content
-        self._writable = True
         if not (space / "model.json").is_file():
             self._try(lambda: write_json(space / "model.json", about))
 
@@ -158,10 +167,24 @@ class EmbeddingCache:
         """Write what is new, unless less than half a minute has passed and it need not be ``now``."""
         for shelf in (self.images, self.texts, self._files):
             self._try(lambda shelf=shelf: shelf.write(now))  # type: ignore[misc]
+        if now and self.limit is not None and self.size() > self.limit:
+            self._try(self._make_room)
+
+    def _make_room(self) -> None:
+        with only_writer(self.folder, wait=True):  # together, two processes would remove more than they must
+            excess = self.size() - (self.limit or 0)
+            spaces = [about.parent for about in self.folder.glob("*/model.json")]
+            for space in sorted(spaces, key=lambda space: space.stat().st_mtime):
+                if excess <= 0:
+                    return
+                with suppress(UserError, OSError), only_writer(space):  # which is refused while somebody holds it
+                    for file in space.rglob("*.safetensors"):
+                        excess -= _size(file)
+                        file.unlink()
 
     def size(self) -> int:
         """Bytes on disk, those of other models included."""
-        return sum(path.stat().st_size for path in self.folder.rglob("*.safetensors"))
+        return sum(_size(path) for path in self.folder.rglob("*.safetensors"))
 
     def _try(self, write: Any) -> None:
         if self._writable:
@@ -179,11 +202,17 @@ def open_cache(place: str | Path | None, encoder: Any) -> EmbeddingCache | None:
         place: its folder; ``none`` for no cache; None for what REBIND_CACHE says (a folder or ``none``), and
             ``~/.cache/rebind/embeddings`` when that is not set.
         encoder: the model; embeddings that were precomputed need no cache.
+
+    Raises:
+        UserError: when REBIND_CACHE_GB, the gigabytes that all caches may take together, is no number.
     """
-    place = place or os.environ.get("REBIND_CACHE") or "~/.cache/rebind/embeddings"
-    if str(place) == "none" or not hasattr(encoder, "encode_text"):
+    folder = cache_folder(place, default="~/.cache/rebind/embeddings")
+    if folder is None or not hasattr(encoder, "encode_text"):
         return None
-    return EmbeddingCache(Path(place).expanduser(), encoder)
+    said = os.environ.get("REBIND_CACHE_GB") or str(_LIMIT)
+    if not re.fullmatch(r"\d+(\.\d+)?", said):
+        raise UserError(f'REBIND_CACHE_GB is "{said}"; give a number of gigabytes, such as {_LIMIT}')
+    return EmbeddingCache(folder, encoder, 1e9 * float(said))
 
 
 def file_state(file: Path) -> tuple[bytes, bool] | None:
@@ -198,14 +227,26 @@ def file_state(file: Path) -> tuple[bytes, bool] | None:
     return key, time.time_ns() - state.st_mtime_ns > _RACY
 
 
-def picture_key(digest: bytes, box: Sequence[int] | None) -> bytes:
-    """The key of a picture, or of a rectangle of it, given the digest of its encoded bytes."""
-    return digest if box is None else content_digest(digest, repr(tuple(box)).encode())
+def picture_key(digest: bytes, box: Sequence[int] | None, as_stored: bool = False) -> bytes:
+    """The key of a picture, or of a rectangle of it, decoded in one of two ways, given the digest of its bytes."""
+    if box is None and not as_stored:
+        return digest
+    return content_digest(digest, repr((box and tuple(box), as_stored)).encode())
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except FileNotFoundError:  # another process has just made room
+        return 0
 
 
 def _environment(encoder: Encoder) -> dict[str, str]:
     """Whatever else may move the last bit, or the decoded pixels."""
-    from importlib.metadata import version
+    from importlib.metadata import PackageNotFoundError, version
 
-    packages = ("rebind", "torch", "transformers", "tokenizers", "pillow")
-    return {**{package: version(package) for package in packages}, "device": encoder.device.type}
+    found = {"device": encoder.device.type}
+    for package in ("rebind", "torch", "transformers", "tokenizers", "pillow", *getattr(encoder, "packages", ())):
+        with suppress(PackageNotFoundError):
+            found[package] = version(package)
+    return found

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Sequence
-from hashlib import sha256
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,12 +14,15 @@ import numpy as np
 from rebind.benchmarks.blind import with_blind
 from rebind.benchmarks.contract import Benchmark
 from rebind.benchmarks.coverage import check_image_files, check_readable, without_headlines
-from rebind.benchmarks.embedding import embed_images, embed_texts, evaluation_mode
+from rebind.benchmarks.embedding import check_sees, embed_images, embed_texts, evaluation_mode
 from rebind.benchmarks.embedding_cache import EmbeddingCache, open_cache
+from rebind.benchmarks.examples import FILE as EXAMPLES
 from rebind.benchmarks.examples import write_examples
+from rebind.benchmarks.files import file_digests
 from rebind.benchmarks.items import item_digest
 from rebind.benchmarks.joint import JointBenchmark
-from rebind.benchmarks.results import EvaluatedModel, Evaluation, write_results
+from rebind.benchmarks.pictures import decoding_of, pictures_of
+from rebind.benchmarks.results import EvaluatedModel, Evaluation, read_results, write_results
 from rebind.types import BrokenSample, Score, UserError
 
 if TYPE_CHECKING:
@@ -34,7 +38,7 @@ def evaluate(
     """Embed what the benchmarks need, each distinct image and text once, and score it.
 
     Every score has ``blind`` beside it, where its benchmark has images: what it is with the mean image for every
-    image. ``macro`` and ``micro`` are left out below 99 % coverage; :func:`coverage_notes` of the scores says so.
+    image. What speaks for a whole benchmark is left out below 99 % coverage; :func:`coverage_notes` says so.
 
     Args:
         encoder: the model; put into evaluation mode meanwhile.
@@ -63,12 +67,13 @@ def measure(
     name, count = Counter(benchmark.name for benchmark in benchmarks).most_common(1)[0]
     if count > 1:
         raise UserError(f'{count} benchmarks are called "{name}", so their scores would be mistaken for each other')
+    check_sees(encoder, benchmarks)
     for benchmark in benchmarks:
         check_image_files(benchmark)
     joint = JointBenchmark("all", benchmarks)
     with evaluation_mode(encoder):
         texts = embed_texts(encoder, joint.texts, model, cache)
-        embedded = embed_images(encoder, joint.images, model, cache)
+        embedded = embed_images(encoder, pictures_of(joint), model, cache)
     image_ends = np.cumsum([len(benchmark.images) for benchmark in benchmarks])[:-1]
     text_ends = np.cumsum([len(benchmark.texts) for benchmark in benchmarks])[:-1]
     parts = zip(np.split(embedded.embeddings, image_ends), np.split(texts, text_ends), strict=True)
@@ -98,7 +103,8 @@ def evaluate_model(
     Args:
         model: anything that :func:`rebind.models.load_encoder` loads.
         benchmarks: one or more.
-        out: the folder to write to; made when missing. What it holds of the same model on other benchmarks stays.
+        out: the folder to write to; made when missing. What it holds of the same model on other benchmarks stays;
+            what it holds of another is replaced, examples included.
         settings: goes into the results as it is.
         objective: what the model was trained with.
         seed: of its training run.
@@ -120,15 +126,28 @@ def evaluate_model(
     encoder.to("cuda" if torch.cuda.is_available() else "cpu")
     kept = open_cache(cache, encoder)
     evaluation = measure(encoder, benchmarks, str(model), kept)
+    description = encoder.describe() if kept is None else kept.description
+    if results_of(out, description) is None:
+        (out / EXAMPLES).unlink(missing_ok=True)
+    evaluated = EvaluatedModel(str(model), objective, seed, settings or {}, description)
+    results = write_results(out, evaluated, evaluation)
     if isinstance(encoder, DualEncoder):  # no other has image tokens in the joint space
         with evaluation_mode(encoder):
             write_examples(encoder, benchmarks, out, attention_scale=attention_scale)
-    description = encoder.describe() if kept is None else kept.description
-    evaluated = EvaluatedModel(str(model), objective, seed, settings or {}, description)
-    return write_results(out, evaluated, evaluation)
+    return results
+
+
+def results_of(folder: Path, description: dict[str, Any]) -> tuple[EvaluatedModel, Evaluation] | None:
+    """What a folder holds of a model that describes itself so; None where it holds nothing, or that of another."""
+    with suppress(UserError):  # no results there, or damaged ones
+        model, evaluation = read_results(folder)
+        if model.encoder == json.loads(json.dumps(description)):  # as JSON has it: a tuple is a list
+            return model, evaluation
+    return None
 
 
 def _source(benchmark: Benchmark, readable: np.ndarray) -> dict[str, Any]:
-    """Digests of the benchmark's items and of the annotation files that it names, if it names them."""
-    files = {Path(file).name: sha256(Path(file).read_bytes()).hexdigest() for file in getattr(benchmark, "files", ())}
-    return {"items": item_digest(benchmark, readable), **({"files": files} if files else {})}
+    """Digests of the benchmark's items and the annotation files that it names, if any; and how pictures are decoded."""
+    files = file_digests(getattr(benchmark, "files", ()))
+    pictures = {"pictures": decoding_of(benchmark.name)} if len(benchmark.images) else {}
+    return {"items": item_digest(benchmark, readable), **pictures, **({"files": files} if files else {})}

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from rebind.models import DualEncoder
 
+FILE = "examples.json"
 EXAMPLES = 40  # five of each kind of the world
 
 
@@ -114,8 +115,8 @@ def write_examples(
             examples.append(describe_item(encoder, item, extract(item.caption), attention_scale))
     if not examples:
         return None
-    write_json(out / "examples.json", examples)
-    return out / "examples.json"
+    write_json(out / FILE, examples)
+    return out / FILE
 
 
 def _token_grid(encoder: DualEncoder, inputs: dict[str, Tensor]) -> tuple[int, int]:

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from rebind.types import UserError
+
+SUFFIXES = (".json", ".jsonl", ".jsonlines", ".csv", ".tsv", ".txt", ".yaml", ".yml")
+MOST_NAMED = 50  # files of one folder; more than that get one digest together
+_BYTES_AT_ONCE = 1 << 20
 
 
 def read_json(path: Path) -> Any:
@@ -66,3 +72,40 @@ def image_file(root: Path, name: str, where: str) -> Path:
     if os.path.isabs(relative) or relative.split(os.sep)[0] == os.pardir:
         raise UserError(f'{where}: the image "{name}" must lie inside {root}')
     return root / relative
+
+
+def file_digests(paths: Iterable[Path]) -> dict[str, str]:
+    """SHA-256 of annotation files by name; those below a folder are named relative to it.
+
+    A folder's annotation files are those of text: JSON, JSONL, CSV, TSV, YAML, plain. Where it holds more than fifty,
+    there is one digest for all, of the lines ``SHA-256  NAME`` in the order of the names, as ``sha256sum`` prints them.
+    """
+    found: dict[str, str] = {}
+    for path in paths:
+        if path.is_file():
+            found[path.name] = _sha256(path)
+            continue
+        below = {file.relative_to(path).as_posix(): file for file in _annotation_files(path)}
+        digests = {name: _sha256(below[name]) for name in sorted(below)}
+        if len(digests) > MOST_NAMED:
+            lines = "".join(f"{digest}  {name}\n" for name, digest in digests.items())
+            digests = {f"{path.name}/ ({len(digests):,} files)": sha256(lines.encode()).hexdigest()}
+        found |= digests
+    return found
+
+
+def _annotation_files(folder: Path) -> Iterable[Path]:
+    for place, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        yield from (Path(place, name) for name in names if name.endswith(SUFFIXES) and not name.startswith("."))
+
+
+def _sha256(path: Path) -> str:
+    digest = sha256()
+    try:
+        with path.open("rb") as file:
+            while block := file.read(_BYTES_AT_ONCE):
+                digest.update(block)
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror or error}") from error
+    return digest.hexdigest()

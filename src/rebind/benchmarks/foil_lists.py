@@ -142,6 +142,11 @@ def read_foil_list(path: Path) -> QuestionBenchmark:
     return QuestionBenchmark(NAME, ask(rows, fields, pictures, first_wins=ties == "right"))
 
 
+def _listed_files(data: Path) -> list[Path]:
+    """The file that says where a foil list is, and the list."""
+    return [data, data.parent / yaml.safe_load(data.read_text(encoding="utf-8"))["annotations"]]
+
+
 def _read_table(path: Path) -> list[dict[str, str]]:
     csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
     try:
@@ -156,5 +161,6 @@ KINDS = {
         "whether a caption beats its foils, in a list of your own",
         {"data": "YAML or JSON file with annotations, images, and the names of the fields image, caption and foils"},
         lambda data: read_foil_list(data),
+        annotations=_listed_files,
     )
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from rebind.benchmarks.files import image_file, read_json, text_field
 from rebind.metrics import Outcomes, foil_outcomes
 from rebind.types import Score, UserError
 
-CATEGORY_ORDER = ("swap_att", "swap_obj", "replace_att", "replace_obj", "replace_rel", "add_obj", "add_att")
+SUGARCREPE = ("swap_att", "swap_obj", "replace_att", "replace_obj", "replace_rel", "add_obj", "add_att")
 CHANCE = 0.5
 
 
@@ -27,24 +27,32 @@ class FoilItem:
     foil: str
 
 
-def read_foils(folder: Path, images: Path) -> list[FoilItem]:
+def read_foils(folder: Path, images: Path, official: Collection[str] = ()) -> list[FoilItem]:
     """Read every ``CATEGORY.json`` of a folder: ``{"0": {"filename", "caption", "negative_caption"}, …}``.
 
     Args:
         folder: holds one file per category, named after it.
         images: the folder that file names are relative to.
+        official: the categories that must be there, and no others; any if empty.
 
     Returns:
         items, category by category, the seven of SugarCrepe first and in its order.
 
     Raises:
-        UserError: naming file, item and field when something is missing, and when there is no file at all.
+        UserError: naming file, item and field when something is missing, when there is no file at all, or the
+            categories are not the official ones.
     """
     files = {path.stem: path for path in sorted(folder.glob("*.json"))}
     if not files:
         raise UserError(f"{folder} holds no .json file; expected one per foil category, such as swap_att.json")
+    if official and (apart := sorted(files.keys() ^ set(official))):
+        said = [f"{each}.json is {'unknown' if each in files else 'missing'}" for each in apart]
+        raise UserError(
+            f"{folder} must hold {', '.join(official)}, one .json file each, and no other: {', '.join(said)}; the "
+            "benchmark `foils` takes any categories"
+        )
     items = []
-    for category in sorted(files, key=lambda each: (*CATEGORY_ORDER, each).index(each)):
+    for category in sorted(files, key=lambda each: (*SUGARCREPE, each).index(each)):
         rows = read_json(files[category])
         if not isinstance(rows, dict) or not rows:
             raise UserError(f'{files[category]} must hold one JSON object of items: {{"0": {{"filename", …}}, …}}')

@@ -93,6 +93,16 @@ def read_items(folder: Path) -> dict[str, Items]:
         raise UserError(f"{path} is damaged ({error}); evaluate the model again") from error
 
 
+def outcome_digests(scores: Sequence[Score], items: Mapping[str, Items]) -> dict[str, str]:
+    """Digest of who was right on which item, over all rows of a benchmark, by the benchmark's name."""
+    digests = {score.benchmark: blake2b(digest_size=16) for score in scores}
+    for score in scores:
+        if row := items.get(row_name(score)):
+            arrays = [b"" if each is None else each.tobytes() for each in (row.correct, row.clusters)]
+            _absorb(digests[score.benchmark], [row_name(score), row.digest, *arrays])
+    return {name: digest.hexdigest() for name, digest in digests.items()}
+
+
 class Questioned(Protocol):
     """What has items: a benchmark, however it is scored."""
 

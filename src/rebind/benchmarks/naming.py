@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from difflib import get_close_matches
-from inspect import Parameter, signature
 from pathlib import Path
 
 from rebind.benchmarks import (
@@ -13,6 +13,7 @@ from rebind.benchmarks import (
     crepe,
     eqben,
     foil_lists,
+    labelled_datasets,
     mmvp_vlm,
     recognition,
     retrieval_sets,
@@ -25,12 +26,14 @@ from rebind.benchmarks import (
     winoground,
 )
 from rebind.benchmarks.contract import Benchmark
-from rebind.benchmarks.foils import FoilBenchmark, read_foils
+from rebind.benchmarks.coverage import item_counts
+from rebind.benchmarks.downloading.addresses import missing, read_sources
+from rebind.benchmarks.foils import SUGARCREPE, FoilBenchmark, read_foils
 from rebind.benchmarks.kinds import BenchmarkKind
 from rebind.benchmarks.retrieval import read_retrieval
-from rebind.benchmarks.world import read_world
+from rebind.benchmarks.world import read_world, test_folder
 from rebind.benchmarks.zero_shot import read_zero_shot
-from rebind.types import UserError
+from rebind.types import Score, UserError
 
 _FOIL_FILES = {
     "annotations": "folder of CATEGORY.json files in the format of SugarCrepe",
@@ -43,11 +46,12 @@ BENCHMARKS: dict[str, BenchmarkKind] = {
         {"data": "folder written by `rebind world`"},
         lambda data: read_world(data),
         layout={"data": "world"},
+        annotations=lambda data: [test_folder(data)],
     ),
     "sugarcrepe": BenchmarkKind(
         "whether a caption beats a fluent foil: objects, attributes and relations replaced, swapped or added",
         _FOIL_FILES,
-        lambda annotations, images: FoilBenchmark("sugarcrepe", read_foils(annotations, images)),
+        lambda annotations, images: FoilBenchmark("sugarcrepe", read_foils(annotations, images, SUGARCREPE)),
         "https://github.com/RAIVNLab/sugar-crepe (data/), and COCO's val2017 images, https://cocodataset.org",
         {"annotations": "sugarcrepe", "images": "coco/val2017"},
         7511,
@@ -67,6 +71,7 @@ BENCHMARKS: dict[str, BenchmarkKind] = {
     **spec.KINDS,
     **retrieval_sets.KINDS,
     **recognition.KINDS,
+    **labelled_datasets.KINDS,
     "foils": BenchmarkKind(
         "whether a caption beats a foil of your own, as `rebind foils` writes them",
         _FOIL_FILES,
@@ -101,29 +106,61 @@ def build_benchmark(name: str, data_root: str | Path | None = None, **files: str
     Raises:
         UserError: when the name is unknown, a file is not given, not there, or one too many, or its content is wrong.
     """
+    kind = kind_of(name)
+    for each in files:
+        if each not in kind.files:
+            raise UserError(f'benchmark {name} does not read "{each}"; it reads {", ".join(kind.files)}')
+    placed = {}
+    if data_root is not None:
+        places = {each: Path(data_root).expanduser() / place for each, place in kind.layout.items()}
+        placed = {each: path for each, path in places.items() if each not in kind.optional or path.exists()}
+    words = {each: str(files[each]) for each in kind.words & files.keys()}
+    found = {each: Path(str(path)).expanduser() for each, path in {**placed, **files}.items() if each not in words}
+    for each, meaning in kind.files.items():
+        if each not in {**found, **words} and each not in kind.optional:
+            raise UserError(f'benchmark {name} needs "{each}": {meaning}{_origin(kind, data_root, files)}')
+        if each in found and not found[each].exists():
+            raise UserError(
+                f'benchmark {name}: "{each}" is {found[each]}, which does not exist; expected a {meaning}'
+                f"{_origin(kind, data_root, files)}"
+            )
+    benchmark = kind.build(**found, **words)
+    # Beside the fields, by which items are told apart: the same items may have been read from other files.
+    read = kind.annotations(**found) if kind.annotations else [found[each] for each in found if each != "images"]
+    object.__setattr__(benchmark, "files", tuple(read))
+    return benchmark
+
+
+def count_notes(scores: Iterable[Score]) -> list[str]:
+    """One sentence for each benchmark that was read with more or fewer items than its official files hold."""
+    counts = {name: count for name, count in item_counts(scores).items() if name in BENCHMARKS}
+    official = {name: BENCHMARKS[name].items or count for name, count in counts.items()}
+    return [
+        f"{name}: {count:,} items, the official files have {official[name]:,}"
+        for name, count in counts.items()
+        if count != official[name]
+    ]
+
+
+def kind_of(name: str) -> BenchmarkKind:
+    """The benchmark of that name.
+
+    Raises:
+        UserError: when there is none; names that are near are said.
+    """
     if name not in BENCHMARKS:
         near = get_close_matches(name, BENCHMARKS, n=3)
         guess = f"did you mean {' or '.join(near)}? " if near else ""
         raise UserError(f'there is no benchmark "{name}"; {guess}`rebind eval --list` lists them all')
-    kind = BENCHMARKS[name]
-    for each in files:
-        if each not in kind.files:
-            raise UserError(f'benchmark {name} does not read "{each}"; it reads {", ".join(kind.files)}')
-    optional = {each for each in kind.files if signature(kind.build).parameters[each].default is not Parameter.empty}
-    placed = {}
-    if data_root is not None:
-        places = {each: Path(data_root).expanduser() / place for each, place in kind.layout.items()}
-        placed = {each: path for each, path in places.items() if each not in optional or path.exists()}
-    found = {each: Path(path).expanduser() for each, path in {**placed, **files}.items()}
-    origin = f"; get it from {kind.source}" if kind.source else ""
-    for each, meaning in kind.files.items():
-        if each not in found and each not in optional:
-            raise UserError(f'benchmark {name} needs "{each}": {meaning}{origin}')
-        if each in found and not found[each].exists():
-            raise UserError(
-                f'benchmark {name}: "{each}" is {found[each]}, which does not exist; expected a {meaning}{origin}'
-            )
-    return kind.build(**found)
+    return BENCHMARKS[name]
+
+
+def _origin(kind: BenchmarkKind, data_root: str | Path | None, given: Collection[str]) -> str:
+    """Where what is missing is found, for the end of a sentence."""
+    root = None if data_root is None else Path(data_root).expanduser()
+    offer = missing(kind, read_sources(), root, given).offer
+    add = f"; or add {'' if root else '--data-root ROOT '}--download ({offer})" if offer else ""
+    return f"; get it from {kind.source}{add}" if kind.source else ""
 
 
 def describe(name: str) -> str:
@@ -133,8 +170,13 @@ def describe(name: str) -> str:
         KeyError: when the name is not one of :data:`BENCHMARKS`.
     """
     kind = BENCHMARKS[name]
-    lines = [f"{name}: {kind.measures}" + (f" ({kind.items:,} items)" if kind.items else "")]
+    count = f"{kind.items:,}" if kind.items else ""
+    lines = [f"{name}: {kind.measures}" + (f" ({count} items)" if count not in kind.measures else "")]
     for file, meaning in kind.files.items():
         place = f" [ROOT/{kind.layout[file]}]" if file in kind.layout else ""
-        lines.append(f"  --{file}: {meaning}{place}")
-    return "\n".join([*lines, f"  from: {kind.source}"] if kind.source else lines)
+        lines.append(f"  --{file.replace('_', '-')}: {meaning}{place}")
+    if kind.source:
+        lines.append(f"  from: {kind.source}")
+    if offer := missing(kind, read_sources()).offer:
+        lines.append(f"  --download: {offer}")
+    return "\n".join(lines)

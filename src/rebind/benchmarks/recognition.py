@@ -1,4 +1,4 @@
-"""Recognition: ImageNet and its kin, any folder of class folders, and any labelled Hugging Face dataset."""
+"""Recognition: ImageNet and its kin, and any folder of class folders."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from rebind.benchmarks.class_names import PLAIN_TEMPLATE, class_prompts, label_order
-from rebind.benchmarks.contract import Picture
 from rebind.benchmarks.files import image_file
 from rebind.benchmarks.kinds import BenchmarkKind
 from rebind.benchmarks.zero_shot import ZeroShotBenchmark
-from rebind.types import BrokenSample, UserError
+from rebind.types import UserError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 CLASSES_1K, CLASSES_200 = 1000, 200
@@ -48,7 +47,7 @@ def read_class_folders(
     for label, pictures in found.items():
         if not pictures:
             raise UserError(f"{images / label} holds no images; every folder in {images} is taken for a class")
-    return _benchmark(name, found, images, (classes, templates), count)
+    return classification(name, found, images, (classes, templates), count)
 
 
 def read_imagenet(
@@ -78,63 +77,31 @@ def read_imagenet(
     found: dict[str, list[Path]] = {}
     for file, synset in _read_kit(labels) if labels.is_dir() else _read_solution(labels):
         found.setdefault(synset, []).append(image_file(images, file, str(labels)))
-    return _benchmark("imagenet", found, labels, (classes, templates), CLASSES_1K)
+    return classification("imagenet", found, labels, (classes, templates), CLASSES_1K)
 
 
-def read_labelled_dataset(
-    data: Path | str,
-    classes: Path | None = None,
-    templates: Path | None = None,
-    *,
-    split: str = "test",
-    label: str = "label",
-    download: bool = False,
-) -> ZeroShotBenchmark:
-    """Read a Hugging Face dataset with an image column and a column of labels, numbered classes or texts.
-
-    Args:
-        data: a folder that its library saved, a folder or file of Parquet, or the name of a dataset of the hub.
-        classes: names of the classes, see :func:`rebind.benchmarks.class_names.class_prompts`; without, the dataset's.
-        templates: of the prompts; without, ``a photo of a {}.``
-        split: of the dataset.
-        label: name of the column.
-        download: whether a dataset that is not on this machine may be fetched, of whatever size it is.
-
-    Raises:
-        UserError: when it is not there and may not be fetched, has no such split or column, or a label is none.
-    """
-    from rebind.data.broken import BrokenImageError
-    from rebind.data.hugging_face import load_table
-
-    path = Path(data).expanduser()
-    if not path.exists() and not download:
-        raise UserError(f"there is no folder {data}; to fetch the dataset of that name from the hub, pass --download")
-    options = {"config": None, "split": split, "streaming": False}
-    table = load_table(str(path if path.exists() else data), Path(), {"image": None, "caption": label}, **options)
-    known = getattr(table.rows.features[label], "names", None)
-    found: dict[str, list[Picture]] = {each: [] for each in known or ()}
-    for number, row in enumerate(table.rows):
-        value = row[label]
-        if value is None or (known and not 0 <= value < len(known)):
-            raise UserError(f"{data}, row {number}: {value} is no label; choose another split if {split} has none")
-        try:
-            picture: Picture = table.picture(row[table.columns.image])
-        except BrokenImageError as error:
-            picture = BrokenSample(f"{data}, row {number}", str(error))
-        found.setdefault(known[value] if known else str(value), []).append(picture)
-    return _benchmark("labelled_dataset", found, path, (classes, templates), None)
-
-
-def _benchmark(
+def classification(
     name: str, found: dict[str, list[Any]], origin: Path, named: tuple[Path | None, Path | None], count: int | None
 ) -> ZeroShotBenchmark:
+    """Make a benchmark of the pictures of each class.
+
+    Args:
+        name: benchmark name of the scores.
+        found: label → pictures.
+        origin: what it was read from, for sentences.
+        named: files of class names and of templates; see :func:`rebind.benchmarks.class_names.class_prompts`.
+        count: how many classes there must be, for a member of the ImageNet family.
+
+    Raises:
+        UserError: when there are not as many classes, or what is wrong with names.
+    """
     labels = sorted(found, key=label_order)
     if len(labels) < 2 or (count and len(labels) != count):
         raise UserError(f"{origin} has {len(labels)} classes, where {name} has {count or 'two or more'}")
     prompts = class_prompts(labels, *named, imagenet=count is not None)
     images = [picture for label in labels for picture in found[label]]
     owners = [label for label in labels for _ in found[label]]
-    return ZeroShotBenchmark(name, images, owners, prompts, files=tuple(file for file in named if file is not None))
+    return ZeroShotBenchmark(name, images, owners, prompts)
 
 
 def _is_image(path: Path) -> bool:
@@ -174,20 +141,21 @@ _CLASSES = "file of class names (else open_clip_torch is looked into)"
 _TEMPLATES = "file of prompt templates (else open_clip_torch is looked into)"
 
 
-def _imagenet(name: str, measures: str, folder: str, source: str, count: int) -> BenchmarkKind:
+def _imagenet(name: str, measures: str, folder: str, source: str, count: int, items: int) -> BenchmarkKind:
     return BenchmarkKind(
         measures,
         {"images": f"folder {folder} of class folders", "classes": _CLASSES, "templates": _TEMPLATES},
         partial(read_class_folders, name=name, count=count),
         source,
         {"images": f"{name}/{folder}", "classes": "imagenet/classes.json", "templates": "imagenet/templates.txt"},
+        items,
     )
 
 
 # `classes`, `templates` and `labels` may be left out: `build` has a default for them.
 KINDS: dict[str, BenchmarkKind] = {
     "imagenet": BenchmarkKind(
-        "naming what a photo shows, among 1,000 classes (ImageNet-1k, 50,000 validation images)",
+        "naming what a photo shows, among 1,000 classes (ImageNet-1k's validation set)",
         {
             "images": "folder val of ImageNet-1k, of synset folders or of all images",
             "classes": _CLASSES,
@@ -202,34 +170,39 @@ KINDS: dict[str, BenchmarkKind] = {
             "templates": "imagenet/templates.txt",
             "labels": "imagenet/LOC_val_solution.csv",
         },
+        50_000,
     ),
     "imagenet_v2": _imagenet(
         "imagenet_v2",
-        "the same on 10,000 photos collected anew (ImageNet-V2, matched frequency)",
+        "the same on photos collected anew (ImageNet-V2, matched frequency)",
         "imagenetv2-matched-frequency-format-val",
         "huggingface.co/datasets/vaishaal/ImageNetV2",
         CLASSES_1K,
+        10_000,
     ),
     "imagenet_a": _imagenet(
         "imagenet_a",
-        "the same on 7,500 photos of 200 of the classes that mislead a ResNet-50",
+        "the same on photos of 200 of the classes that mislead a ResNet-50",
         "imagenet-a",
         "github.com/hendrycks/natural-adv-examples",
         CLASSES_200,
+        7_500,
     ),
     "imagenet_r": _imagenet(
         "imagenet_r",
-        "the same on 30,000 paintings, toys, sketches … of 200 of the classes",
+        "the same on paintings, toys, sketches … of 200 of the classes",
         "imagenet-r",
         "github.com/hendrycks/imagenet-r",
         CLASSES_200,
+        30_000,
     ),
     "imagenet_sketch": _imagenet(
         "imagenet_sketch",
-        "the same on 50,889 black-and-white sketches",
+        "the same on black-and-white sketches",
         "sketch",
         "github.com/HaohanWang/ImageNet-Sketch",
         CLASSES_1K,
+        50_889,
     ),
     "image_folder": BenchmarkKind(
         "naming the class of an image, for your own folders of images, one a class",
@@ -239,14 +212,5 @@ KINDS: dict[str, BenchmarkKind] = {
             "templates": f"file of prompt templates (else: {PLAIN_TEMPLATE})",
         },
         read_class_folders,
-    ),
-    "labelled_dataset": BenchmarkKind(
-        "naming the class of an image, for a Hugging Face dataset with labels",
-        {
-            "data": "folder that the library datasets saved, or of Parquet files",
-            "classes": "file of class names (else the dataset's)",
-            "templates": f"file of prompt templates (else: {PLAIN_TEMPLATE})",
-        },
-        read_labelled_dataset,
     ),
 }

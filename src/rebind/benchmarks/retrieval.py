@@ -32,14 +32,12 @@ class RetrievalBenchmark:
         images: I pictures.
         captions: the captions of each picture; one or more where it can be read.
         split: split name of the scores.
-        files: the annotation files it was read from.
     """
 
     name: str
     images: Sequence[Picture]
     captions: Sequence[tuple[str, ...]]
     split: str = "retrieval"
-    files: tuple[Path, ...] = ()
 
     @property
     def texts(self) -> list[str]:

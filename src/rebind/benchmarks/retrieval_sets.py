@@ -54,7 +54,7 @@ def read_karpathy(annotations: Path, images: Path, name: str) -> RetrievalBenchm
             raise UserError(f'{where}: "sentences" must be a list of one {{"raw"}} or more')
         captions = tuple(text_field(sentence, "raw", where) for sentence in sentences[:CAPTIONS_AN_IMAGE])
         pairs.append((image_file(images, text_field(row, "filename", where), where), captions))
-    return _benchmark(name, pairs, annotations, f'an image whose split is "{SPLIT}"', (annotations,))
+    return _benchmark(name, pairs, annotations, f'an image whose split is "{SPLIT}"')
 
 
 def read_urban1k(data: Path) -> RetrievalBenchmark:
@@ -93,7 +93,7 @@ def read_docci(annotations: Path, images: Path) -> RetrievalBenchmark:
         if text_field(row, "split", where) == SPLIT:
             caption = text_field(row, "description", where)
             pairs.append((image_file(images, text_field(row, "image_file", where), where), (caption,)))
-    return _benchmark("docci", pairs, annotations, f'a row whose split is "{SPLIT}"', (annotations,))
+    return _benchmark("docci", pairs, annotations, f'a row whose split is "{SPLIT}"')
 
 
 def read_iiw(annotations: Path, images: Path) -> RetrievalBenchmark:
@@ -112,7 +112,7 @@ def read_iiw(annotations: Path, images: Path) -> RetrievalBenchmark:
     for where, row in _lines(annotations):
         image = image_file(images, f"{text_field(row, 'image/key', where)}.jpg", where)
         pairs.append((image, (text_field(row, "IIW", where),)))
-    return _benchmark("iiw", pairs, annotations, "a row", (annotations,))
+    return _benchmark("iiw", pairs, annotations, "a row")
 
 
 def read_sharegpt4v(annotations: Path, images: Path) -> RetrievalBenchmark:
@@ -162,16 +162,14 @@ def read_dci(data: Path) -> RetrievalBenchmark:
         image = image_file(data / "photos", text_field(row, "image", str(file)), str(file))
         caption = f"{text_field(row, 'short_caption', str(file))}\n{row.get('extra_caption') or ''}".strip()
         pairs.append((image, (caption,)))
-    return _benchmark("dci", pairs, data / "splits.json", "the name of a file", (data / "splits.json",))
+    return _benchmark("dci", pairs, data / "splits.json", "the name of a file")
 
 
-def _benchmark(
-    name: str, pairs: Sequence[Pair], file: Path, wanted: str, files: tuple[Path, ...] = ()
-) -> RetrievalBenchmark:
+def _benchmark(name: str, pairs: Sequence[Pair], file: Path, wanted: str) -> RetrievalBenchmark:
     if len(pairs) < 2:
         raise UserError(f"{file} gives {len(pairs)} test images, and retrieval needs two or more; each is {wanted}")
     pictures, captions = zip(*pairs, strict=True)
-    return RetrievalBenchmark(name, pictures, captions, files=files)
+    return RetrievalBenchmark(name, pictures, captions)
 
 
 def _lines(path: Path) -> Iterable[tuple[str, Any]]:
@@ -217,6 +215,7 @@ KINDS: dict[str, BenchmarkKind] = {
         partial(read_karpathy, name="coco"),
         f"{_KARPATHY}; val2014 at cocodataset.org",
         {"annotations": "karpathy/dataset_coco.json", "images": "coco/val2014"},
+        5000,
     ),
     "flickr30k": BenchmarkKind(
         "finding each other among 1,000 pictures and 5,000 captions of Flickr30k (Karpathy's test split)",
@@ -224,6 +223,7 @@ KINDS: dict[str, BenchmarkKind] = {
         partial(read_karpathy, name="flickr30k"),
         f"{_KARPATHY}; images by the form at shannon.cs.illinois.edu/DenotationGraph",
         {"annotations": "karpathy/dataset_flickr30k.json", "images": "flickr30k/images"},
+        1000,
     ),
     "urban1k": BenchmarkKind(
         _long("1,000 street scenes"),
@@ -231,6 +231,7 @@ KINDS: dict[str, BenchmarkKind] = {
         read_urban1k,
         "huggingface.co/datasets/BeichenZhang/Urban1k",
         {"data": "urban1k"},
+        1000,
     ),
     "docci": BenchmarkKind(
         _long("5,000 pictures with many look-alikes"),
@@ -238,6 +239,7 @@ KINDS: dict[str, BenchmarkKind] = {
         read_docci,
         _DOCCI,
         {"annotations": "docci/docci_descriptions.jsonlines", "images": "docci/images"},
+        5000,
     ),
     "iiw": BenchmarkKind(
         _long("400 pictures (IIW-400)"),
@@ -245,6 +247,7 @@ KINDS: dict[str, BenchmarkKind] = {
         read_iiw,
         f"github.com/google/imageinwords (datasets/IIW-400); images at {_DOCCI}",
         {"annotations": "iiw/IIW-400/data.jsonl", "images": "docci/images_aar"},
+        400,
     ),
     "sharegpt4v": BenchmarkKind(
         _long("1,000 pictures of SA-1B"),
@@ -262,5 +265,6 @@ KINDS: dict[str, BenchmarkKind] = {
         read_dci,
         "github.com/facebookresearch/DCI (dci.tar.gz); photos from sa_000138.tar of SA-1B",
         {"data": "dci/densely_captioned_images"},
+        7805,
     ),
 }

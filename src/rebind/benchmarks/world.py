@@ -26,7 +26,7 @@ def read_world(folder: Path) -> JointBenchmark:
     Raises:
         UserError: naming what is missing or wrong.
     """
-    test = folder / "test" if (folder / "test").is_dir() else folder
+    test = test_folder(folder)
     for part in ("scenes", "foils", "zero_shot", "retention"):
         if not (test / part).is_dir():
             raise UserError(
@@ -41,3 +41,8 @@ def read_world(folder: Path) -> JointBenchmark:
             read_zero_shot(test / "retention", NAME, "retention"),
         ],
     )
+
+
+def test_folder(folder: Path) -> Path:
+    """The ``test`` folder of a world, which may be the folder itself."""
+    return folder / "test" if (folder / "test").is_dir() else folder

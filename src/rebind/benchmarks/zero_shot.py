@@ -30,7 +30,6 @@ class ZeroShotBenchmark:
         labels: n class names.
         prompts: the prompts of each class, by class name; at least two classes.
         split: split name of the scores.
-        files: the annotation files it was read from.
     """
 
     name: str
@@ -38,7 +37,6 @@ class ZeroShotBenchmark:
     labels: Sequence[str]
     prompts: dict[str, list[str]]
     split: str = "zero_shot"
-    files: tuple[Path, ...] = ()
 
     @property
     def texts(self) -> list[str]:
@@ -90,7 +88,7 @@ def read_zero_shot(folder: Path, name: str = "zero_shot", split: str = "zero_sho
             raise UserError(f'{where}: the label "{labels[-1]}" is not the name of a class in classes.json')
     if not images:
         raise UserError(f'{path} holds no rows; expected one {{"image", "label"}} per image')
-    return ZeroShotBenchmark(name, images, labels, prompts, split, (folder / "classes.json", path))
+    return ZeroShotBenchmark(name, images, labels, prompts, split)
 
 
 def read_classes(path: Path) -> dict[str, list[str]]:

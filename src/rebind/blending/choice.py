@@ -77,7 +77,7 @@ def choose(curve: Sequence[Point], max_loss: float) -> Choice:
     return Choice(
         best,
         f"alpha {best.alpha:g}: composition {points(best.composition.difference)} points against the base, the best of "
-        f"the alphas at which {within}; here the one that changes worst, {worst.name}, changes by "
+        f"the alphas at which {within}; here the one that changes worst, {worst.title}, changes by "
         f"{points(worst.difference)} points (95 % {points(worst.low)} to {points(worst.high)})"
         f"{_by_estimate(curve, best, max_loss)}.",
     )
@@ -94,6 +94,6 @@ def _by_estimate(curve: Sequence[Point], chosen: Point, max_loss: float) -> str:
         return ""
     return (
         f"; by the estimates alone it would be alpha {other.alpha:g} (composition "
-        f"{points(other.composition.difference)}, {other.worst.name} {points(other.worst.difference)} points), which "
+        f"{points(other.composition.difference)}, {other.worst.title} {points(other.worst.difference)} points), which "
         "more test items could confirm"
     )

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from rebind.benchmarks import Benchmark, evaluate_model
-from rebind.benchmarks.items import FILE
+from rebind.benchmarks.comparison import with_reasons
+from rebind.benchmarks.items import item_digest
+from rebind.benchmarks.results import read_outcomes, read_results
 from rebind.blending.alphas import TENTHS, folder_name
 from rebind.blending.choice import RULE, Choice, Point, choose
+from rebind.blending.grounds import check_grounds
 from rebind.blending.plot import write_plot
 from rebind.evaluate import model_folder
 from rebind.forgetting import Change, forgetting
@@ -54,6 +58,7 @@ def blend(
     alphas: Sequence[float] = TENTHS,
     max_loss: float = 1.0,
     report: Sequence[Benchmark] = (),
+    cache: str | Path | None = "none",
 ) -> Blend:
     """Evaluate θ = (1 − α) θ_base + α θ_tuned along alpha and write the checkpoint that is chosen to ``out/model``.
 
@@ -68,15 +73,18 @@ def blend(
         alphas: the points; 0 is added if missing.
         max_loss: how much any task of recognition may lose against the base, in points of per cent.
         report: further benchmarks, scored at every alpha and without a say in the choice.
+        cache: where embeddings of the two models are kept, as :func:`rebind.benchmarks.evaluate_model` has it. Those of
+            the checkpoints between them are not: nobody else has their weights, and ``out`` keeps their results.
 
     Raises:
-        UserError: when the models do not fit, a benchmark is given twice or one of the two kinds is missing, or the
-            folder holds an evaluation of something else.
+        UserError: when the models do not fit, a benchmark is given twice or covers less than 99 % of its items, one of
+            the two kinds is missing, or the folder holds an evaluation of something else.
     """
     names = [benchmark.name for benchmark in (*benchmarks, *report)]
     for name in names:
         if names.count(name) > 1:
             raise UserError(f"benchmark {name} is given twice; choose alpha on some benchmarks and report on others")
+    check_grounds(benchmarks)
     base, tuned = model_folder(base), model_folder(tuned)
     from rebind.models.description import weights_digest
 
@@ -84,11 +92,12 @@ def blend(
         tuned_encoder = _load(tuned)
         alphas = sorted({0.0, *alphas})
         weights = [weights_digest(_between(base, tuned_encoder, alpha, tuned).model) for alpha in (0, 1)]
-        of_all = {"base": base, "tuned": tuned, "weights": weights, "benchmarks": names}
+        items = {each.name: item_digest(each, np.ones(len(each.images), bool)) for each in (*benchmarks, *report)}
+        of_all = {"base": base, "tuned": tuned, "weights": weights, "benchmarks": items}
         curve: tuple[Point, ...] = ()
         for alpha in alphas:
             folder = out / folder_name(alpha)
-            _evaluate(alpha, of_all, tuned_encoder, [*benchmarks, *report], folder)
+            _evaluate(alpha, of_all, tuned_encoder, [*benchmarks, *report], folder, cache)
             curve += (_point(alpha, out / folder_name(0.0), folder, [benchmark.name for benchmark in benchmarks]),)
         choice = choose(curve, max_loss)
         _between(base, tuned_encoder, choice.point.alpha, tuned).save(out / "model")
@@ -110,33 +119,49 @@ def _between(base: str, tuned: DualEncoder, alpha: float, tuned_name: str) -> Du
     return interpolate(base, tuned, alpha, tuned_name)
 
 
+def _is_done(folder: Path, settings: dict[str, Any]) -> bool:
+    """Whether the results of one alpha are there and whole.
+
+    Raises:
+        UserError: when they are those of something else.
+    """
+    try:
+        found = read_results(folder)[0].settings
+    except UserError:  # missing or damaged
+        return False
+    if found != settings:
+        raise UserError(f"{folder} is of another blend or other benchmarks; choose another folder for this one")
+    try:
+        read_outcomes(folder)
+    except UserError:
+        return False
+    return True
+
+
 def _evaluate(
-    alpha: float, of_all: dict[str, Any], tuned: DualEncoder, benchmarks: Sequence[Benchmark], folder: Path
+    alpha: float,
+    of_all: dict[str, Any],
+    tuned: DualEncoder,
+    benchmarks: Sequence[Benchmark],
+    folder: Path,
+    cache: str | Path | None,
 ) -> None:
     """Write the results of one alpha unless they are there; the checkpoint is removed again."""
     settings = {"label": f"alpha {alpha:g}", "alpha": alpha, **of_all}
-    done = folder / "results.json"
-    if done.is_file() and (folder / FILE).is_file():
-        found = json.loads(done.read_text(encoding="utf-8")).get("settings")
-        if found != settings:
-            raise UserError(f"{done} is of another blend or other benchmarks; choose another folder for this one")
+    if _is_done(folder, settings):
         return
     checkpoint = folder / "model"
     try:
         _between(of_all["base"], tuned, alpha, of_all["tuned"]).save(checkpoint)
-        evaluate_model(checkpoint, benchmarks, folder, settings)
+        evaluate_model(checkpoint, benchmarks, folder, settings, cache=cache if alpha in (0, 1) else "none")
     finally:
         shutil.rmtree(checkpoint, ignore_errors=True)
 
 
 def _point(alpha: float, base: Path, folder: Path, names: Sequence[str]) -> Point:
     outcome = forgetting(base, folder, names)
-    for group in ("composition", "recognition"):
-        if getattr(outcome, group) is None:
-            raise UserError(
-                f"alpha is chosen between composition and recognition, but {', '.join(names)} say nothing of {group}; "
-                "name a benchmark of each, such as sugarcrepe and coco"
-            )
+    if outcome.left_out:
+        raise UserError(f"alpha cannot be chosen on {with_reasons(outcome.left_out)}; mend that or leave it out")
     return Point(alpha, outcome)
 
 
@@ -152,7 +177,7 @@ def _write_curve(
             "alpha": point.alpha,
             "composition": _row(point.composition),
             "recognition": _row(point.recognition),
-            "tasks": {f"{task.benchmark} · {task.name}": _row(task) for task in point.outcome.tasks},
+            "tasks": {task.title: _row(task) for task in point.outcome.tasks},
             "results": f"{folder_name(point.alpha)}/results.json",
         }
         for point in curve

@@ -25,7 +25,7 @@ def blend_table(outcome: Blend) -> Table:
             _interval(point.composition),
             f"{100 * point.recognition.tuned:.1f}",
             points(point.recognition.difference),
-            Text(f"{point.worst.name} {points(point.worst.difference)}" if point.alpha else ""),
+            Text(f"{point.worst.title} {points(point.worst.difference)}" if point.alpha else ""),
             _interval(point.worst),
         ]
         table.add_row(Text(f"{point.alpha:g}"), *cells, "kept" if kept else "", style="bold" if kept else "")

@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from rebind.cli.application import app, console, say
-from rebind.cli.overrides import options
+from rebind.cli.overrides import typed_options
 from rebind.cli.workforce import ANY_OPTION, Address, Engine, Jobs
 from rebind.types import UserError
 
@@ -51,7 +51,7 @@ def extract(
     from rebind.annotate import annotate_concepts, extract_file
     from rebind.engine import Workforce
 
-    data, settings = options(data, context.args)
+    data, settings = typed_options(data, context.args)
     work: dict[str, Any] = {"backend": backend, "workforce": Workforce(engine, jobs, address), **settings}
     if captions is not None and out is not None and data is None:
         found = extract_file(captions, out, **work)
@@ -81,6 +81,6 @@ def evaluate(
     from rebind.concepts.evaluation import evaluate_concepts
     from rebind.concepts.gold import read_gold
 
-    _, settings = options(None, context.args)
+    _, settings = typed_options(None, context.args)
     labels = read_gold(gold, captions)
     console.print(evaluate_concepts(labels, build_extractor(backend, **settings).read_many).as_table())

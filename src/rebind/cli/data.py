@@ -25,7 +25,10 @@ def inspect(
 ) -> None:
     """Count samples, sizes and captions, and what is broken or comes twice."""
     from rebind import inspection
+    from rebind.storage import require_no_folder
 
+    if out is not None:
+        require_no_folder(out)
     found = inspection.inspect(source, pictures, limit, None if decode < 0 else decode)
     table = Table.grid(padding=(0, 2))
     for about, what in found.facts:

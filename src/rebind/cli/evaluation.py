@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf, nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,6 +16,8 @@ from rebind.types import UserError
 if TYPE_CHECKING:
     from rebind.benchmarks import Benchmark
 
+DOWNLOAD = "first fetch what is missing below --data-root, as far as it is openly published"
+
 
 @app.command(context_settings=ANY_OPTION)
 def eval(
@@ -27,12 +30,15 @@ def eval(
     out: Annotated[Path | None, typer.Option(help="folder for results.json; a run's own folder if not given")] = None,
     label: Annotated[str | None, typer.Option(help="what reports call this model")] = None,
     show_list: Annotated[bool, typer.Option("--list", help="list the benchmarks and what they read, and stop")] = False,
+    download: Annotated[bool, typer.Option("--download", help=DOWNLOAD)] = False,
 ) -> None:
     """Evaluate a model and write results.json, every number with its sample size and a 95 % interval.
 
     What the benchmarks read follows, each with a path: --data, --annotations, --images and so on, or --data-root ROOT
-    for all that lies where `rebind eval --list` says. Embeddings are kept in ~/.cache/rebind; --cache FOLDER keeps
-    them elsewhere, --cache none nowhere. --concept-attention 10 also scores foils by concepts and image tokens.
+    for all that lies where `rebind eval --list` says. Where several benchmarks read a file of that name, say whose it
+    is: --foils.annotations DIR. Embeddings are kept in ~/.cache/rebind; --cache FOLDER keeps them elsewhere, --cache
+    none nowhere. --concept-attention 10 also scores sugarcrepe, foils and world by concepts and image tokens.
+    --download prints every address and size before it fetches; --addresses FILE replaces its list of addresses.
     """
     from rebind.benchmarks.naming import BENCHMARKS, describe
 
@@ -43,22 +49,30 @@ def eval(
         return
     if model is None or not benchmark:
         raise UserError("give a MODEL and --benchmark NAME; `rebind eval --list` lists the benchmarks")
-    from rebind.benchmarks.concept_attention import add_concept_scores
-    from rebind.evaluate import evaluate_run, model_folder
+    from rebind.benchmarks.concept_attention import add_concept_scores, concept_name, with_foils
+    from rebind.evaluate import evaluate_base, evaluate_run, model_folder
 
-    cache, sharpness = files.pop("cache", None), files.pop("concept_attention", None)
+    cache, sharpness = files.pop("cache", None), _sharpness(files.pop("concept_attention", None))
+    out = None if out is None else _writable_folder(out)
+    if base is not None and Path(base).resolve() == (out or Path(model)).resolve():
+        raise UserError(f"the results of {model} would replace those of --base {base}; give --out another folder")
+    if download:
+        _download(benchmark, files, model, out)
     built = _build(benchmark, files)
+    foils = with_foils(model, built) if sharpness is not None else []
     results = evaluate_run(model, built, out, label, cache)
     if sharpness is not None:
-        add_concept_scores(results.parent, model_folder(model), built, float(sharpness))
+        add_concept_scores(results.parent, model_folder(model), foils, sharpness)
+        if others := {each.name for each in built} - {each.name for each in foils}:
+            say(f"Not scored by concepts, for they are no lists of one foil a caption: {', '.join(sorted(others))}.")
+    _print_scores(results.parent, {name for each in built for name in (each.name, concept_name(each.name))})
     _print_notes(results)
     say(f"The results are in {results}.")
     if base is not None:
         from rebind.forgetting import forgetting, forgetting_table
 
-        before = Path(base)
-        if not (before / "results.json").is_file():
-            before = evaluate_run(base, built, results.parent / "base", "base", cache).parent
+        before = evaluate_base(base, built, results.parent, cache)
+        _print_notes(before / results.name, said_of=results)
         outcome = forgetting(before, results.parent, [each.name for each in built])
         console.print(forgetting_table(outcome))
         say(outcome.verdict)
@@ -71,11 +85,13 @@ def compare(
     out: Annotated[Path | None, typer.Option(help="write the differences as JSON, too")] = None,
 ) -> None:
     """Test item by item which differences between two evaluated models are real."""
-    from rebind.benchmarks.comparison import compare_runs, comparison_table
+    from rebind.benchmarks.comparison import compare_runs, comparison_table, incomparable, with_reasons
     from rebind.storage import write_json
 
     rows = compare_runs(first, second)
     console.print(comparison_table(rows, first.name, second.name))
+    if left_out := incomparable(first, second):
+        say(f"Left out: {with_reasons(left_out)}.")
     if out is not None:
         write_json(out, [row.as_dict() for row in rows])
         say(f"The differences are in {out}.")
@@ -87,19 +103,26 @@ def reproduce(
     name: Annotated[str | None, typer.Argument(help="of a published result; all are listed if none is given")] = None,
     out: Annotated[Path | None, typer.Option(help="folder for results.json; reproduced/NAME if not given")] = None,
     model: Annotated[str | None, typer.Option(help="a copy of the checkpoint; downloaded if not given")] = None,
+    download: Annotated[bool, typer.Option("--download", help=DOWNLOAD)] = False,
 ) -> None:
     """Run the evaluation that should give a published number, and say by how much it differs.
 
-    What the benchmark reads follows as for `rebind eval`. The exit status is 1 when a number is out of tolerance.
+    What the benchmark reads follows as for `rebind eval`, and so does --cache. The exit status is 1 when a number is
+    out of tolerance.
     """
-    from rebind.reproduce import reference_table, reproduction_table
+    from rebind.reference import reference
+    from rebind.reproduce import checkpoint_of, reference_table, reproduction_table
     from rebind.reproduce import reproduce as repeat
 
     name, files = options(name, context.args)
     if name is None:
         console.print(reference_table())
         return
-    outcome = repeat(name, out or Path("reproduced") / name, model, **files)
+    out = out or Path("reproduced") / name
+    cache = files.pop("cache", None)
+    if download:
+        _download(reference(name).benchmark, files, checkpoint_of(name, model), out)
+    outcome = repeat(name, out, model, cache, **files)
     console.print(reproduction_table(outcome))
     for reason in outcome.reasons:
         say(reason)
@@ -123,15 +146,17 @@ def blend(
 ) -> None:
     """Mix the weights of a model before and after tuning, and keep what binds best without forgetting much (WiSE-FT).
 
-    What the benchmarks read follows as for `rebind eval`. The same command continues where it was stopped.
+    What the benchmarks read follows as for `rebind eval`, and so does --cache, for the two models themselves. The same
+    command continues where it was stopped.
     """
     from rebind.blending import blend as make_blend
     from rebind.blending import blend_table, parse_alphas
 
     _, files = options(None, context.args)
+    cache = files.pop("cache", None)
     built = _build(f"{benchmark},{report}" if report else benchmark, files)
     first = len(benchmark.split(","))
-    outcome = make_blend(base, tuned, built[:first], out, parse_alphas(alpha), max_loss, built[first:])
+    outcome = make_blend(base, tuned, built[:first], out, parse_alphas(alpha), max_loss, built[first:], cache)
     console.print(blend_table(outcome))
     say(outcome.choice.why)
     say(outcome.caution)
@@ -140,24 +165,122 @@ def blend(
 
 def _build(names: str, files: dict[str, Any]) -> list[Benchmark]:
     """The benchmarks, each given those of the files that it reads."""
-    from rebind.benchmarks import BENCHMARKS, build_benchmark
+    from rebind.benchmarks import build_benchmark
 
-    paths = {file: str(path) for file, path in files.items()}
-    root = paths.pop("data_root", None)
-    wanted = [name.strip() for name in names.split(",")]
-    read = {file for name in wanted if name in BENCHMARKS for file in BENCHMARKS[name].files}
-    if unread := sorted(paths.keys() - read):
-        given = ", ".join(f"--{file}" for file in sorted(read))
-        raise UserError(f"--{unread[0]} is read by none of {names}; they read {given or 'nothing'}, or --data-root")
-    kinds = {name: BENCHMARKS[name].files if name in BENCHMARKS else {} for name in wanted}
-    return [
-        build_benchmark(name, root, **{file: path for file, path in paths.items() if file in kinds[name]})
-        for name in wanted
-    ]
+    root, paths = files.get("data_root"), _paths(names, files)
+    return [build_benchmark(name, root, **paths[name]) for name in _names(names)]
 
 
-def _print_notes(results: Path) -> None:
+def _download(names: str, files: dict[str, Any], model: str, out: Path | None) -> None:
+    """Fetch what the benchmarks lack of the files that are not given by themselves, once the model has been loaded."""
+    from rebind.benchmarks.downloading import download
+    from rebind.benchmarks.naming import kind_of
+    from rebind.evaluate import check_model
+
+    addresses, root = files.pop("addresses", None), files.get("data_root")
+    kinds, paths = {name: kind_of(name) for name in _names(names)}, _paths(names, files)
+    fetched = {name: fetch for name, kind in kinds.items() if (fetch := kind.fetch) is not None}
+    if root is None and kinds.keys() - fetched.keys():
+        raise UserError("--download needs --data-root ROOT, the folder below which it lays the files")
+    check_model(model, out)
+    for name, fetch in fetched.items():
+        fetch(say, **paths[name])
+    own = None if addresses is None else Path(str(addresses)).expanduser()
+    if root is not None:
+        others = {name: kind for name, kind in kinds.items() if name not in fetched}
+        download(others, Path(str(root)).expanduser(), paths, own, say)
+
+
+def _names(names: str) -> list[str]:
+    return [name.strip() for name in names.split(",")]
+
+
+def _paths(names: str, files: dict[str, Any]) -> dict[str, dict[str, str]]:
+    """For each benchmark those of the files that it reads: ``--BENCHMARK.FILE``, or ``--FILE`` where that is plain.
+
+    It is where one benchmark reads a file of that name, or all that do have it at the same place below a root.
+    """
+    from rebind.benchmarks.naming import kind_of
+
+    kinds = {name: kind_of(name) for name in _names(names)}
+    found: dict[str, dict[str, str]] = {name: {} for name in kinds}
+    for name, own in files.items():
+        for file, path in own.items() if isinstance(own, dict) else ():
+            if name not in kinds:
+                raise UserError(f"{_flag(file, name)} is for {name}, which is not among {names}")
+            if file not in kinds[name].files or isinstance(path, dict):
+                read = ", ".join(_flag(each, name) for each in kinds[name].files)
+                raise UserError(f"{_flag(file, name)} is not read by {name}; it reads {read}, or --data-root")
+            found[name][file] = path
+    for file, path in files.items():
+        if file == "data_root" or isinstance(path, dict):
+            continue
+        readers = [name for name, kind in kinds.items() if file in kind.files]
+        if not readers:
+            read = ", ".join(_flag(each) for each in sorted({each for kind in kinds.values() for each in kind.files}))
+            raise UserError(f"{_flag(file)} is read by none of {names}; they read {read}, or --data-root")
+        lacking = [name for name in readers if file not in found[name]]
+        if len({kinds[name].layout.get(file, name) for name in lacking}) != 1:
+            flags = " and ".join(f"{_flag(file, name)} PATH" for name in readers)
+            raise UserError(f"{_flag(file)} does not say for which of {', '.join(readers)} it is; write {flags}")
+        for name in lacking:
+            found[name][file] = path
+    return found
+
+
+def _flag(file: str, benchmark: str = "") -> str:
+    """How a file is given on the command line."""
+    return f"--{benchmark}{'.' if benchmark else ''}{file.replace('_', '-')}"
+
+
+def _sharpness(given: str | None) -> float | None:
+    """The number that --concept-attention gives."""
+    if given is None:
+        return None
+    try:
+        value = float(given)
+    except (TypeError, ValueError):
+        value = nan
+    if not 0 < value < inf:
+        raise UserError(f"--concept-attention {given} must be a number above 0: the sharpness of the attention, as 10")
+    return value
+
+
+def _writable_folder(out: Path) -> Path:
+    """The folder that --out says, made and written to: better now than after hours of embedding."""
+    from tempfile import TemporaryFile
+
+    from rebind.storage import disk_errors
+
+    folder = out.parent if out.name == "results.json" and not out.is_dir() else out
+    if folder.suffix == ".json" and not folder.is_dir():
+        raise UserError(f"--out {out} must be a folder, into which results.json is written; leave out the .json")
+    with disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        TemporaryFile(dir=folder).close()
+    return folder
+
+
+def _print_scores(folder: Path, names: set[str]) -> None:
+    """What was measured just now, and what others have published of the same."""
+    from rebind.benchmarks.results import read_results
+    from rebind.benchmarks.score_table import score_table
+    from rebind.reports.arms import read_arms
+    from rebind.reports.published import print_published
+
+    measured = [score for score in read_results(folder)[1].scores if score.benchmark in names]
+    console.print(score_table(measured))
+    print_published(read_arms([folder]), console)
+
+
+def _print_notes(results: Path, said_of: Path | None = None) -> None:
+    """What the user should know of the results, but for what was said of others already."""
     import json
 
-    for note in json.loads(results.read_text(encoding="utf-8")).get("notes", []):
-        say(note)
+    notes, said = (
+        [] if path is None else json.loads(path.read_text(encoding="utf-8")).get("notes", [])
+        for path in (results, said_of)
+    )
+    for note in notes:
+        if note not in said:
+            say(note)

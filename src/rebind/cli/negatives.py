@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import Annotated, Any
 
 import typer
@@ -11,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rebind.cli.application import app, console, say
-from rebind.cli.overrides import options
+from rebind.cli.overrides import options, typed_options
 from rebind.cli.workforce import ANY_OPTION, Address, Engine, Jobs
 from rebind.types import UserError
 
@@ -23,6 +24,9 @@ def negatives(
     captions: Annotated[Path | None, typer.Option(help='instead of DATA: JSON lines {"key", "caption"}')] = None,
     out: Annotated[Path | None, typer.Option(help='with --captions: JSON lines {"key", "negatives"}')] = None,
     backend: Annotated[str, typer.Option(help="what writes them: rules, or llm for a language model")] = "rules",
+    refine: Annotated[
+        bool, typer.Option("--refine", help="keep only what cannot be told without the picture; prints blind scores")
+    ] = False,
     engine: Engine = "local",
     jobs: Jobs = None,
     address: Address = None,
@@ -37,15 +41,19 @@ def negatives(
     from rebind.annotate.negatives import annotate_negatives, negate_file
     from rebind.engine import Workforce
 
-    data, settings = options(data, context.args)
-    work: dict[str, Any] = {"backend": backend, "workforce": Workforce(engine, jobs, address), **settings}
+    data, settings = typed_options(data, context.args)
+    crew = Workforce(engine, jobs, address)
+    work: dict[str, Any] = {"backend": backend, "workforce": crew, "refine": refine, **settings}
     if captions is not None and out is not None and data is None:
         written = negate_file(captions, out, **work)
     elif data is not None and captions is None and out is None:
         written = annotate_negatives(data, **work)
     else:
         raise UserError("give either DATA, or --captions IN.jsonl together with --out OUT.jsonl")
-    _print_tally(written.tally)
+    if written.refinement is None:
+        _print_tally(written.tally)
+    else:
+        _print_refinement(written.refinement)
     say(f"The negatives are in {written.place}.")
 
 
@@ -71,11 +79,11 @@ def pictures(
     from rebind.annotate.pictures import annotate_pictures
     from rebind.engine import Workforce
 
-    _, settings = options(None, context.args)
+    _, settings = typed_options(None, context.args)
     drawn = annotate_pictures(
         data,
         backend,
-        None if families is None else families.split(","),
+        _split(families),
         None if filter_by is None else {"model": filter_by},
         None if (engine, jobs, address) == ("local", None, None) else Workforce(engine, jobs, address),
         **settings,
@@ -104,7 +112,7 @@ def neighbours(
     from rebind.engine import Workforce
     from rebind.evaluate import model_folder
 
-    _, settings = options(None, context.args)
+    _, settings = typed_options(None, context.args)
     workforce = None if (engine, jobs, address) == ("local", None, None) else Workforce(engine, jobs, address)
     written = annotate_neighbours(data, model_folder(model), by, workforce, count=count, **settings)
     say(f"The neighbours of {written.samples} samples are in {written.file}.")
@@ -115,51 +123,104 @@ def neighbours(
         say(f"{written.broken} samples are broken and have none ({examples}).")
 
 
-@app.command()
+@app.command(context_settings=ANY_OPTION)
 def foils(
+    context: typer.Context,
     data: Annotated[Path, typer.Argument(help="captioned images: folder, captions file or shards")],
     out: Annotated[Path, typer.Option(help="folder for the benchmark")],
-    families: Annotated[str | None, typer.Option(help="kinds of foils, separated by commas; all")] = None,
+    families: Annotated[
+        str | None, typer.Option(help="kinds of foils, separated by commas; all that blind readers cannot tell")
+    ] = None,
     share: Annotated[float, typer.Option(help="of the samples that are held out for testing")] = 0.2,
     per_family: Annotated[int, typer.Option(help="foils of each family at most", min=1)] = 500,
     vetoes: Annotated[Path | None, typer.Option(help="foils to leave out, as the page writes them")] = None,
     judge: Annotated[list[str] | None, typer.Option(help="a text model as one more blind judge; repeat it")] = None,
-    seed: Annotated[int, typer.Option(help="other samples and foils with another one", min=0)] = 0,
 ) -> None:
     """Make a benchmark of your own captions: foils in SugarCrepe's format that only the picture tells apart.
 
-    The negatives of DATA are taken where `rebind negatives` wrote any, else they are made by rule.
+    They are made by rule, of every caption. More options follow DATA, each with a value: --from annotations takes the
+    negatives that lie beside DATA or in it, such as those of a language model; --seed 1 gives other samples and foils.
     """
     from rebind.data import open_source
-    from rebind.data.annotation_files import has_annotation
-    from rebind.foils import (
-        FoilSettings,
-        annotated_negatives,
-        build_foils,
-        earlier_vetoes,
-        rule_negatives,
-        write_foils,
-    )
+    from rebind.foils import FoilSettings, build_foils, earlier_vetoes, write_foils
     from rebind.negatives.judges import TextJudge
 
-    wanted = None if families is None else tuple(families.split(","))
+    origin, seed = _origin_and_seed(context.args)
+    wanted = _split(families)
     source = open_source(data)
-    written = has_annotation(source, "negatives")
-    write = annotated_negatives(source) if written else rule_negatives(source, wanted)
+    write = _writer(source, origin, wanted)
     vetoed = earlier_vetoes(out, vetoes)
-    settings = FoilSettings(wanted, share, per_family, seed=seed)
+    settings = FoilSettings(wanted, share, per_family, seed=seed, origin=origin)
     found = build_foils(source, write, settings, vetoed, [TextJudge(model) for model in judge or ()])
     benchmark = write_foils(found, source, out, vetoed)
+    _print_foils(found, benchmark.report)
+    say(f"The page to browse and veto them is {benchmark.page.resolve()}")
+    say(f"rebind eval MODEL --benchmark foils --annotations {quote(str(out))} --images {quote(str(benchmark.images))}")
+    held_out = quote(str(out / "held_out.txt"))
+    say(f"Train without what was held out: rebind train RECIPE --data {quote(str(data))} --leave-out {held_out}")
+
+
+def _origin_and_seed(words: list[str]) -> tuple[str, int]:
+    _, given = options(None, words)
+    if unknown := sorted(given.keys() - {"from", "seed"}):
+        raise UserError(f"there is no option --{unknown[0].replace('_', '-')}; `rebind foils --help` names all")
+    origin, seed = given.get("from", "rules"), str(given.get("seed", 0))
+    if origin not in ("rules", "annotations"):
+        raise UserError(f"--from must be rules or annotations, not {origin!r}")
+    if not seed.isdecimal():
+        raise UserError(f"--seed must be a whole number from 0 on, not {seed!r}")
+    return origin, int(seed)
+
+
+def _split(names: str | None) -> tuple[str, ...] | None:
+    return None if names is None else tuple(name.strip() for name in names.split(","))
+
+
+def _writer(source: Any, origin: str, families: tuple[str, ...] | None) -> Any:
+    """Whoever writes the negatives that foils are chosen from; says who it is."""
+    from rebind.data.annotation_files import has_annotation
+    from rebind.foils import annotated_negatives, rule_negatives
+
+    if origin == "annotations":
+        say("The foils are chosen from the annotated negatives.")
+        return annotated_negatives(source)
+    there = source.has_negatives or has_annotation(source, "negatives")
+    say("The foils are written by rule." + " The annotated negatives are left alone (--from annotations)." * there)
+    return rule_negatives(source, families)
+
+
+def _print_foils(found: Any, report: dict[str, Any]) -> None:
+    """Of each family how many foils were written and how well they can be told blindly, and what was left out."""
+    from rebind.foils.page import JUDGES
+
+    def plain(judge: str) -> str:
+        return JUDGES.get(judge, (judge,))[0]
+
     table = Table("family", "foils", "of samples", "blind before", "blind after", box=box.SIMPLE)
     for family, refinement in found.refinements.items():
-        counts = found.tally[family]
         scores = [refinement.before.get("classifier"), refinement.after.get("classifier_retrained")]
         blind = [_per_cent(score) if score else "–" for score in scores]
-        table.add_row(family, f"{counts['kept']:,}", f"{counts['samples']:,}", *blind)
+        written, samples = report["foils"].get(family, 0), found.tally[family]["samples"]
+        table.add_row(family, f"{written:,}", f"{samples:,}", *blind)
     console.print(table)
-    say(f"The page to browse and veto them is {benchmark.page.resolve()}")
-    say(f"rebind eval MODEL --benchmark foils --annotations {out} --images {benchmark.images}")
-    say(f"Train without what was held out: rebind train RECIPE --data {data} --leave-out {out / 'held_out.txt'}")
+    if found.exposed:
+        worst = (
+            (family, judges[0], found.refinements[family].after[judges[0]]) for family, judges in found.exposed.items()
+        )
+        told = ", ".join(f"{family} ({plain(judge)} {_per_cent(score)})" for family, judge, score in worst)
+        verdict = "Left out; name them in --families to keep them" if found.dropped else "Of little use"
+        say(f"{verdict}: {told}. Blind readers tell these foils after refinement, too.")
+    if gone := [family for family in found.refinements if family not in {*report["foils"], *found.dropped}]:
+        say(f"Nothing is left of {', '.join(gone)}: every choice of foils would give itself away, or has no picture.")
+    if few := [family for family in report["foils"] if report["families"][family].get("too_few")]:
+        counted = ", ".join(f"{family} (n = {report['foils'][family]:,})" for family in few)
+        say(f"Too few pairs to know whether these can be told blindly: {counted}.")
+    if broken := report["broken_images"]:
+        first = f"{broken[0]['key']}: {broken[0]['reason']}"
+        say(f"{len(broken):,} pictures cannot be read ({first}): {report['without_picture']:,} foils were left out.")
+    if found.unmatched:
+        named = "; ".join(f"{veto.filename}: {veto.foil}" for veto in found.unmatched[:3])
+        say(f"{len(found.unmatched):,} of {report['vetoes']:,} vetoes match no foil that could be made ({named}).")
 
 
 def _per_cent(score: Any) -> str:
@@ -171,3 +232,22 @@ def _print_tally(tally: dict[str, int]) -> None:
     for name, count in tally.items():
         table.add_row(Text(name.replace("_", " ") if ":" not in name else name), Text(f"{count:,}", justify="right"))
     console.print(table)
+
+
+def _print_refinement(refinement: dict[str, Any]) -> None:
+    """Of each family what there was and what remains, and how well both can be told without the picture."""
+
+    def cells(pairs: int, score: Any) -> tuple[str, str]:
+        return ("too few to judge" if pairs else "–", "") if score is None else (_per_cent(score), f"{score.n:,}")
+
+    table = Table("family", "candidates", "kept", "blind before", "n", "blind after", "n", box=box.SIMPLE)
+    for column in table.columns:
+        column.justify = "left" if column.header == "family" else "right"
+    for family, made in refinement.items():
+        before, after = cells(made.samples, made.before), cells(made.kept, made.after)
+        table.add_row(family, f"{made.candidates:,}", f"{made.kept:,}", *before, *after)
+    console.print(table)
+    say(
+        "Blind: how often a classifier of word n-grams, trained on the pairs of other samples, tells a caption from "
+        "its negative; chance is 50%. One pair a sample; 95% intervals are bootstraps over samples."
+    )

@@ -105,7 +105,7 @@ def report(
 
 @app.command()
 def score(
-    model: Annotated[str, typer.Argument(help="a run's folder, a model folder or a hub name")],
+    model: Annotated[str, typer.Argument(help="a run's folder, a model folder, a hub name or open_clip:NAME")],
     image: Annotated[Path, typer.Argument(help="a picture")],
     captions: Annotated[list[str], typer.Argument(help="what it may show")],
 ) -> None:
@@ -113,7 +113,7 @@ def score(
     from rebind.data.broken import BrokenImageError
     from rebind.data.images import decode_image
     from rebind.evaluate import model_folder
-    from rebind.models import DualEncoder
+    from rebind.models import PrecomputedEmbeddings, load_encoder
     from rebind.models.scoring import score_captions
 
     if not image.is_file():
@@ -122,9 +122,14 @@ def score(
         picture = decode_image(image)
     except BrokenImageError as error:
         raise UserError(f"the picture {image} cannot be read: {error}") from None
+    encoder = load_encoder(model_folder(model))
+    if isinstance(encoder, PrecomputedEmbeddings):
+        raise UserError(f"{model} is no model that could see a new picture; score it with `rebind eval`")
     table = Table("caption", "cosine", "probability")
-    for row in score_captions(DualEncoder.from_pretrained(model_folder(model)), picture, captions):
-        table.add_row(Text(row.caption), f"{row.cosine:.4f}", f"{row.probability:.1%}")
+    for row in score_captions(encoder, picture, captions):
+        table.add_row(
+            Text(row.caption), f"{row.cosine:.4f}", "–" if row.probability is None else f"{row.probability:.1%}"
+        )
     console.print(table)
 
 

@@ -65,4 +65,6 @@ def caption_row(line: str, place: str) -> tuple[str, str]:
         if not isinstance(row.get(name), str) or not row[name].strip():
             reason = "is missing" if name not in row else f"is {row[name]!r}"
             raise UserError(f"{place}: field {name!r} {reason}; it must be a text that is not empty")
+        if any("\ud800" <= character <= "\udfff" for character in row[name]):
+            raise UserError(f"{place}: field {name!r} holds characters that are not valid Unicode; write it in UTF-8")
     return row["key"], row["caption"]

@@ -15,6 +15,9 @@ from rebind.engine.stage import Item, Made
 class FrequentStage:
     """Keeps the concepts that occur in at least ``minimum`` images: rows ``{"key", "concepts"}`` in and out.
 
+    How often a concept occurs follows from all captions, so these counts are no setting: where they change, the rows
+    are made anew.
+
     Attributes:
         extraction: settings that the concepts were extracted with.
         counts: concept -> how many images have it.
@@ -31,10 +34,14 @@ class FrequentStage:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Those of the extraction, the minimum, and a digest of the concepts that reach it."""
+        """Those of the extraction, and the minimum."""
+        return {**self.extraction, "min_frequency": self.minimum}
+
+    @property
+    def corpus(self) -> str:
+        """A digest of the concepts that reach the minimum."""
         kept = sorted(concept for concept, count in self.counts.items() if count >= self.minimum)
-        digest = blake2b("\n".join(kept).encode(), digest_size=16).hexdigest()
-        return {**self.extraction, "min_frequency": self.minimum, "frequent_concepts": digest}
+        return blake2b("\n".join(kept).encode(), digest_size=16).hexdigest()
 
     def open(self) -> Callable[[list[Item]], Made]:
         """The work on one part."""

@@ -64,7 +64,7 @@ class LlmBackend:
     seed: int = 0
     max_tokens: int = 512
     concurrency: int = 8
-    cache: str | None = None
+    cache: str | Path | None = None
 
     def __post_init__(self) -> None:
         self.language_model  # noqa: B018  refuses what cannot be right at once, not in some worker

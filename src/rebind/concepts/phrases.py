@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from rebind.concepts.markup import without_markup
 from rebind.concepts.noun_phrases import base_phrases
 from rebind.concepts.reader import DETERMINER, MODIFIER, NOUN, NUMBER
 from rebind.concepts.textblob_backend import WORD
@@ -79,7 +80,7 @@ class Reading:
 
 
 def read_caption(caption: str) -> Reading:
-    """Read ``caption`` with the default tagger and its repairs.
+    """Read ``caption`` with the default tagger and its repairs, passing over addresses, names of files and tags.
 
     Example:
         >>> reading = read_caption("A man in a red hat.")
@@ -88,7 +89,7 @@ def read_caption(caption: str) -> Reading:
     """
     from textblob.en import parse  # brings NLTK along; the command line must start sooner
 
-    lowered = "".join(one if len(one) == 1 else same for same in caption for one in (same.lower(),))
+    lowered = "".join(one if len(one) == 1 else same for same in without_markup(caption) for one in (same.lower(),))
     matches = list(WORD.finditer(lowered))
     if not matches:
         return Reading(caption, (), ())

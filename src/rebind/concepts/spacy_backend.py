@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rebind.concepts import words as known
+from rebind.concepts.markup import without_markup
 from rebind.concepts.mentions import Mentions, Phrase
 from rebind.concepts.noun_phrases import names_nothing
 from rebind.concepts.reader import (
@@ -81,7 +82,7 @@ class SpacyBackend:
             UserError: when the pipeline lacks a parser or a tagger.
         """
         nlp = _load(self.pipeline)
-        texts = (" ".join(caption.split())[: nlp.max_length] for caption in captions)
+        texts = (" ".join(without_markup(caption).split())[: nlp.max_length] for caption in captions)
         return [self._read(doc, relations) for doc in nlp.pipe(texts, batch_size=_AT_ONCE)]
 
     def _read(self, doc: Doc, relations: bool) -> Mentions:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
+from rebind.concepts.language import is_english
+from rebind.concepts.markup import without_markup
 from rebind.concepts.mentions import Mentions, Phrase
 from rebind.concepts.noun_phrases import phrases_of, written
 from rebind.concepts.reader import DETERMINER
@@ -26,7 +28,10 @@ WORD = re.compile(
 
 @dataclass(frozen=True)
 class TextblobBackend:
-    """Noun phrases and relations of captions, from word classes alone. English only; it has no settings."""
+    """Noun phrases and relations of captions, from word classes alone. It has no settings.
+
+    English only: a caption of another language mentions nothing.
+    """
 
     @property
     def version(self) -> str:
@@ -45,8 +50,8 @@ class TextblobBackend:
     def _read(self, caption: str, relations: bool) -> Mentions:
         from textblob.en import parse  # brings NLTK along; the command line must start sooner
 
-        words = WORD.findall(caption.lower())
-        if not words:
+        words = WORD.findall(without_markup(caption).lower())
+        if not words or not is_english(words):
             return Mentions(())
         tagged = parse(" ".join(words), tokenize=False, chunks=False)
         classes = classify(words, [word.rpartition("/")[2] for word in tagged.split(" ")])

@@ -28,7 +28,10 @@ from rebind.concepts.reader import (
 
 _JOINING = frozenset(("and", "or", "&", ","))
 _POSSESSIVES = frozenset(("'s", "’s", "'", "’"))
+#: Names written apart, after another noun: "tile back splash".
+_BACKS = frozenset(("back", noun) for noun in ("splash", "yard", "pack", "drop", "board", "stop", "door", "seat"))
 _SUBJECTS = known.RELATIVES | known.PRONOUNS
+_ACTING = known.AGENTS | known.PICTURES
 _OBJECT_STARTS = known.DETERMINERS - known.RELATIVES
 
 
@@ -71,6 +74,8 @@ def _idiom(word: str, tag: str, reader: Reader) -> str | None:
         return MODIFIER
     if word in ("outside", "inside", "near", "opposite") and reader.left() == DETERMINER:
         return MODIFIER
+    if reader.left() == NOUN and ((word, following) in _BACKS or (reader.word(-1), word) in _BACKS):
+        return NOUN
     if word == "back" and not reader.phrase_has_determiner() and reader.word(-1) != "in":
         return MODIFIER if reader.noun_follows() else BOUNDARY
     if word in _POSSESSIVES:
@@ -171,7 +176,7 @@ def _third_person(word: str, reader: Reader) -> str:
     if word not in known.OFTEN_PLURALS or reader.word(-1) in _SUBJECTS:
         return VERB
     takes_object = following in _OBJECT_STARTS or reader.tag(1) == "CD" or following in known.DIRECTIONS
-    takes_object = takes_object or reader.noun_follows() or reader.word(-1) in known.AGENTS
+    takes_object = takes_object or reader.noun_follows() or reader.word(-1) in _ACTING
     return VERB if takes_object and left in (NOUN, CONJUNCTION) else NOUN
 
 

@@ -54,7 +54,7 @@ NOUNS = word_set(
     "snowboard kitchen baby batter goalie elderly american official professional native local pet stuffing rose roses "
     "match closeup back fries sheep deer fish pedestrian vegetable vegetables commercial electric musical floral "
     "horse horses stop trim console sleep ride cover stand stands bovine remote well wild dark double single outdoor "
-    "can bat bats post front side park parks lot lots ground"
+    "can bat bats post front side park parks lot lots ground net"
 )
 
 #: Adjectives and adverbs that are modifiers although the tagger calls them something else.
@@ -159,8 +159,8 @@ LOCATIONS = word_set(
 
 #: No concept when "of" follows: the object of "of" is.
 RELATIONAL = word_set(
-    "group groups couple bunch pair pairs lot lots number variety assortment array series set kind kinds type types "
-    "sort sorts edge end ends corner base part parts portion view views close-up closeup close-ups amount plenty "
+    "group groups trio duo couple bunch pair pairs lot lots number variety assortment array series set kind kinds type "
+    "types sort sorts edge end ends corner base part parts portion view views close-up closeup close-ups amount plenty "
     "dozens hundreds thousands collection body bodies bits front back top bottom side sides middle center centre left "
     "right midst bit tons ton"
 )

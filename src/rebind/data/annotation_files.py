@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable, Iterable, Iterator
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
+from rebind.data.freshness import require_fresh
 from rebind.data.rows import READERS, place, read_rows
 from rebind.data.source import Source
 from rebind.storage import atomic_path, write_json
 from rebind.types import UserError
 
 #: Annotation -> how a user comes by it.
-ORIGINS = {
+_ORIGINS = {
     "concepts": "write it with `rebind concepts {path}`",
     "negatives": "write it with `rebind negatives {path}`",
     "negative_images": "write it with `rebind pictures {path}`",
@@ -30,6 +32,11 @@ def negative_picture_key(key: str, caption: str) -> str:
     return blake2b(f"{key}\0{caption}".encode(), digest_size=16).hexdigest()
 
 
+def origin(source: Source, name: str) -> str:
+    """How a user comes by an annotation of this source, as a part of a sentence."""
+    return _ORIGINS[name].format(path=shlex.quote(str(source.path)))
+
+
 def annotation_files(source: Source, name: str) -> list[Path]:
     """The files of an annotation: ``<name>.jsonl|csv|parquet``, or all parts of the folder ``<name>``, in order.
 
@@ -38,12 +45,12 @@ def annotation_files(source: Source, name: str) -> list[Path]:
     """
     folder = source.annotations / name
     files = [file for suffix in READERS if (file := source.annotations / f"{name}{suffix}").is_file()]
-    if len(files) + folder.is_dir() > 1:
+    if len(files) + is_begun(folder) > 1:
         raise UserError(f"{source.annotations} holds the annotation {name} more than once; remove all but one")
     if files:
         return files
-    if not folder.is_dir():
-        raise UserError(f"{folder} does not exist; {ORIGINS[name].format(path=source.path)}")
+    if not is_begun(folder):
+        raise UserError(f"{folder} does not exist; {origin(source, name)}")
     require_finished(folder)
     return [part for part in sorted(folder.glob("part-*")) if part.suffix in READERS]
 
@@ -51,13 +58,20 @@ def annotation_files(source: Source, name: str) -> list[Path]:
 def has_annotation(source: Source, name: str) -> bool:
     """Whether there is anything that :func:`annotation_files` would look at."""
     files = (source.annotations / f"{name}{suffix}" for suffix in READERS)
-    return (source.annotations / name).is_dir() or any(file.is_file() for file in files)
+    return is_begun(source.annotations / name) or any(file.is_file() for file in files)
 
 
 def annotation_place(source: Source, name: str) -> Path:
     """What to call an annotation in a sentence: its one file, or the folder of its parts."""
     files = annotation_files(source, name)
-    return source.annotations / name if (source.annotations / name).is_dir() else files[0]
+    return source.annotations / name if is_begun(source.annotations / name) else files[0]
+
+
+def is_begun(folder: Path) -> bool:
+    """Whether an annotation is there, or a part of one: a command that failed before its first part leaves a folder."""
+    if not (folder / _SETTINGS).is_file() or (folder / _REPORT).is_file():
+        return folder.is_dir()
+    return any(folder.rglob("part-*"))
 
 
 def require_finished(folder: Path) -> None:
@@ -98,22 +112,31 @@ def write_annotation(source: Source, name: str, rows: Iterable[tuple[str, Any]],
 def read_annotation(source: Source, name: str) -> Iterator[tuple[str, Any]]:
     """Yield key and value of each line of an annotation.
 
+    A list is one in JSON Lines and Parquet, and in CSV the same as JSON; there an empty cell is an empty list.
+
     Raises:
-        UserError: as :func:`annotation_files`, or naming the line that is wrong.
+        UserError: as :func:`annotation_files`, naming the line that is wrong, or when captions have changed since the
+            annotation was made of them.
     """
     return ((key, value) for _, key, value in _lines(source, name))
 
 
 def _lines(source: Source, name: str) -> Iterator[tuple[Path, str, Any]]:
     keys: set[str] = set()
-    for file in annotation_files(source, name):
+    files = annotation_files(source, name)
+    require_fresh(source, name)
+    for file in files:
         for number, row in read_rows(file, ("key", name)):
             if missing := {"key", name} - row.keys():
                 raise UserError(f"{place(file, number)}: the field `{sorted(missing)[0]}` is missing")
             if not isinstance(row["key"], str) or row["key"] in keys:
                 raise UserError(f"{place(file, number)}: the key {row['key']!r} is no text or occurs twice")
             keys.add(row["key"])
-            yield file, row["key"], row[name]
+            try:
+                value = json.loads(row[name] or "[]") if file.suffix in (".csv", ".tsv") else row[name]
+            except ValueError:
+                raise UserError(f"{place(file, number)}: `{name}` must be a JSON list") from None
+            yield file, row["key"], value
 
 
 def match_annotation(
@@ -141,5 +164,5 @@ def match_annotation(
             raise UserError(f"{file}, key {key!r}: {error}") from None
         yield rows[key], found
     if not matches:
-        mend = ORIGINS[name].format(path=source.path)
-        raise UserError(f"none of the keys in {annotation_place(source, name)} is a key of {source.path}; {mend}")
+        place = annotation_place(source, name)
+        raise UserError(f"none of the keys in {place} is a key of {source.path}; {origin(source, name)}")

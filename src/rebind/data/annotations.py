@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,13 @@ from rebind.data.annotation_files import (
     NEGATIVE_IMAGES,
     annotation_place,
     has_annotation,
+    is_begun,
     match_annotation,
     negative_picture_key,
     require_finished,
 )
 from rebind.data.captions import text_field
+from rebind.data.negative_records import as_negative, column_type, read_negative, require_negatives
 from rebind.data.opening import open_source
 from rebind.data.source import Column, Source
 from rebind.types import Negative, UserError
@@ -104,15 +107,13 @@ class _NegativeReader:
         self.pictured = False
         self.pictures: Source | None = None
         self._rows: dict[str, int] = {}
-        if with_images and (folder := source.annotations / NEGATIVE_IMAGES).is_dir():
+        if with_images and is_begun(folder := source.annotations / NEGATIVE_IMAGES):
             require_finished(folder)
             self.pictures = open_source(folder)
             self._rows = {key: row for row, key in enumerate(self.pictures.keys)}
 
     def __call__(self, key: str, value: Any) -> list[dict[str, Any]]:
-        if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
-            raise ValueError('`negatives` must be a list of objects like {"caption": "..."}')
-        return [record for each in value if (record := self._record(key, each)) is not None]
+        return [record for each in require_negatives(value) if (record := self._record(key, each)) is not None]
 
     def check_complete(self) -> None:
         """Say what was asked for and found with no sample at all."""
@@ -121,23 +122,18 @@ class _NegativeReader:
             there = ", ".join(sorted(self.seen - {""})) or "none"
             raise UserError(f"{place} has no negatives of the family {unknown[0]!r}; its families are: {there}")
         if self.with_images and not self.pictured:
+            command = f"rebind pictures {quote(str(self.source.path))}"
             raise UserError(
-                f"no negative in {place} has a picture; make them with `rebind pictures {self.source.path}`, or "
-                "choose an objective that needs captions only"
+                f"no negative in {place} has a picture; make them with `{command}`, or choose an objective that needs "
+                "captions only"
             )
 
     def _record(self, key: str, value: dict[str, Any]) -> dict[str, Any] | None:
-        caption = text_field(value.get("caption"), "caption")
-        family = value.get("family") or ""
-        if not isinstance(family, str):
-            raise ValueError(f"`family` must be a text, not {type(family).__name__}")
-        self.seen.add(family)
-        if self.families is not None and family not in self.families:
+        record = read_negative(value)
+        self.seen.add(record["family"])
+        if self.families is not None and record["family"] not in self.families:
             return None
-        of = value.get("of", 0)
-        if not isinstance(of, int) or of < 0:
-            raise ValueError(f"`of` must be the number of one of the captions, from 0, not {of!r}")
-        return {"caption": caption, "family": family, "of": of, "picture": self._row(key, caption, value.get("image"))}
+        return {**record, "picture": self._row(key, record["caption"], value.get("image"))}
 
     def _row(self, key: str, caption: str, image: Any) -> int:
         """The row of a negative's picture: the one it names, which must be there, else the one that was made for it."""
@@ -151,7 +147,7 @@ class _NegativeReader:
 
 
 def _pack_negatives(values: Iterable[list[dict[str, Any]]]) -> Column[Any]:
-    return Column.of_records(values, caption="large_string", family="large_string", of="int32", picture="int64")
+    return Column.of_records(values, column_type(picture="int64"))
 
 
 class _OwnConcepts(Sequence[tuple[str, ...]]):
@@ -174,7 +170,7 @@ class AnnotatedSource(Source):
         source: the samples; what is not given here stays as it is there.
         concepts: of each sample; None where it has none.
         rewrites: more captions of each sample, or None.
-        negatives: hard negatives of each sample as records of caption, family, original caption and picture, or None.
+        negatives: hard negatives of each sample as records of caption, family, `of`, `edits` and picture, or None.
         negative_images: the pictures, by row; a negative without one has row -1.
     """
 
@@ -194,6 +190,11 @@ class AnnotatedSource(Source):
         self.has_negatives = source.has_negatives or negatives is not None
         self._source, self._concepts, self._rewrites = source, concepts, rewrites
         self._negatives, self._negative_images = negatives, negative_images
+
+    @property
+    def opened(self) -> Source:
+        """The samples before anything was joined."""
+        return self._source.opened
 
     def captions(self, index: int) -> tuple[str, ...]:
         """The captions of the sample, the original one first, its rewrites last."""
@@ -219,16 +220,13 @@ class AnnotatedSource(Source):
         if self._negatives is None:
             return self._source.negatives(index, with_images)
         return tuple(
-            Negative(record["caption"], record["family"], self._picture(record) if with_images else None)
+            as_negative(record, self._picture(record) if with_images else None)
             for record in self._negatives[index] or ()
         )
 
-    def originals(self, index: int) -> list[str]:
-        """The caption that each hard negative of the sample was made of."""
-        captions = self._source.captions(index)
-        if self._negatives is None:
-            return [captions[0]] * len(self.negatives(index, with_images=False))
-        return [captions[min(record["of"], len(captions) - 1)] for record in self._negatives[index] or ()]
+    def pictured(self, index: int) -> list[bool]:
+        """Which of the hard negatives that were joined have a picture; none is read."""
+        return [] if self._negatives is None else [each["picture"] >= 0 for each in self._negatives[index] or ()]
 
     def negative_image(self, index: int, number: int) -> Path | bytes | None:
         """The picture of one hard negative of the sample."""

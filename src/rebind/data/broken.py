@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 FEWEST_TO_JUDGE = 100  # a share of fewer samples than this says little
 NAMED = 20
+#: A path that a reason begins with, up to what is said of it: there may be spaces in it.
+_PATH = re.compile(r"^(cannot read )?[^:]*?/.*?(?=: | does not exist| is a link| is not a file| was cut |$)")
 
 
 class BrokenImageError(Exception):
@@ -25,7 +27,7 @@ class BrokenNegative(BrokenSample):
 
 def kind_of(reason: str) -> str:
     """A reason without the paths and numbers that differ from sample to sample, to count by."""
-    return re.sub(r"\S*/\S+|\d+", "…", reason)
+    return re.sub(r"\S*/\S+|\d+", "…", _PATH.sub(r"\1…", reason))
 
 
 class BrokenTally:

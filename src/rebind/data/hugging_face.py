@@ -210,7 +210,7 @@ def load_table(name: str, beside: Path, columns: Mapping[str, str | None], **opt
         UserError: when it cannot be loaded, or a column is missing or not to be guessed.
     """
     local = beside / name
-    rows = _load(name, local, **options)
+    rows = load_rows(name, local, **options)
     features = getattr(rows, "features", None) or dict.fromkeys(next(iter(rows), {}))
     chosen, notes = _choose(features, columns, name)
     from datasets import Image
@@ -222,7 +222,19 @@ def load_table(name: str, beside: Path, columns: Mapping[str, str | None], **opt
     return Table(rows, chosen, notes, name, folder)
 
 
-def _load(name: str, local: Path, config: str | None, split: str, streaming: bool) -> Any:
+def load_rows(name: str, local: Path, config: str | None, split: str, streaming: bool) -> Any:
+    """The rows of a dataset, a ``datasets.Dataset`` or ``IterableDataset``.
+
+    Args:
+        name: of the dataset of the hub.
+        local: folder or file that is read instead if it exists.
+        config: of a dataset that has several.
+        split: of the dataset.
+        streaming: whether rows come one by one.
+
+    Raises:
+        UserError: when it cannot be loaded.
+    """
     import datasets
 
     try:

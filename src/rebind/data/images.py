@@ -5,17 +5,20 @@ from __future__ import annotations
 import io
 import warnings
 from pathlib import Path
+from typing import IO
 
 import numpy as np
+from numpy.lib.format import read_array_header_1_0, read_array_header_2_0, read_magic
 from PIL import Image, ImageOps
 
 from rebind.data.broken import BrokenImageError
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+_NUMPY = b"\x93NUMPY"
 MAX_PIXELS = 100_000_000  # 300 MB once decoded; no camera photo is larger
 
 
-def decode_image(image: Path | bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:
+def decode_image(image: Path | bytes, max_pixels: int = MAX_PIXELS, as_stored: bool = False) -> Image.Image:
     """Decode an image as a viewer would show it: upright, on white where it is transparent, 8 bits a channel.
 
     EXIF orientation is applied; CMYK, palette, gray, 1-bit and 16-bit pictures are converted; of several frames
@@ -24,6 +27,8 @@ def decode_image(image: Path | bytes, max_pixels: int = MAX_PIXELS) -> Image.Ima
     Args:
         image: path or encoded bytes of a JPEG, PNG, WebP, GIF, BMP or TIFF picture.
         max_pixels: largest width x height, judged by the header before anything is decoded.
+        as_stored: decode as ``Image.open(image).convert("RGB")`` does instead, and a NumPy file of one (H, W, 3) uint8
+            video frame in BGR, as OpenCV has it, as ``Image.fromarray(np.load(image)[:, :, [2, 1, 0]])``.
 
     Returns:
         A PIL image of mode RGB.
@@ -36,7 +41,10 @@ def decode_image(image: Path | bytes, max_pixels: int = MAX_PIXELS) -> Image.Ima
             raise BrokenImageError(f"{image} does not exist or is not a file")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what Pillow only warns of is harmless here or refused below
-            return _decode(io.BytesIO(image) if isinstance(image, bytes) else image, max_pixels)
+            with io.BytesIO(image) if isinstance(image, bytes) else image.open("rb") as file:
+                if as_stored and file.read(len(_NUMPY)) == _NUMPY:
+                    return _frame(file, max_pixels)
+                return _decode(file, max_pixels, as_stored)
     except BrokenImageError:
         raise
     except Image.UnidentifiedImageError as error:
@@ -45,13 +53,28 @@ def decode_image(image: Path | bytes, max_pixels: int = MAX_PIXELS) -> Image.Ima
         raise BrokenImageError(f"{error or type(error).__name__}") from error
 
 
-def _decode(image: Path | io.BytesIO, max_pixels: int) -> Image.Image:
-    with Image.open(image, formats=FORMATS) as picture:
-        width, height = picture.size
-        if width * height > max_pixels:
-            raise BrokenImageError(f"{width} x {height} pixels are more than the {max_pixels} allowed")
+def _decode(file: IO[bytes], max_pixels: int, as_stored: bool) -> Image.Image:
+    with Image.open(file, formats=FORMATS) as picture:
+        _check_size(picture.width, picture.height, max_pixels)
         picture.load()
-        return _to_rgb(_upright(picture))
+        return picture.convert("RGB") if as_stored else _to_rgb(_upright(picture))
+
+
+def _frame(file: IO[bytes], max_pixels: int) -> Image.Image:
+    """A frame of a video that was saved by NumPy; its header is judged before anything is read."""
+    file.seek(0)
+    header = {(1, 0): read_array_header_1_0, (2, 0): read_array_header_2_0}[read_magic(file)]
+    shape, _, dtype = header(file)
+    if len(shape) != 3 or shape[2] != 3 or dtype != np.uint8:
+        raise BrokenImageError(f"a frame must be uint8 of shape (height, width, 3), not {dtype} of shape {shape}")
+    _check_size(shape[1], shape[0], max_pixels)
+    file.seek(0)
+    return Image.fromarray(np.ascontiguousarray(np.load(file, allow_pickle=False)[:, :, ::-1]))
+
+
+def _check_size(width: int, height: int, max_pixels: int) -> None:
+    if width * height > max_pixels:
+        raise BrokenImageError(f"{width} x {height} pixels are more than the {max_pixels} allowed")
 
 
 def _upright(picture: Image.Image) -> Image.Image:

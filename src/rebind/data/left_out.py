@@ -33,6 +33,11 @@ class LeftOutSource(Source):
             raise UserError(f"every sample of {source.path} is to be left out; nothing remains")
         self.keys = Column.of_texts(key for key in source.keys if key not in keys)
 
+    @property
+    def opened(self) -> Source:
+        """With all samples."""
+        return self._source.opened
+
     def captions(self, index: int) -> tuple[str, ...]:
         """The captions of a sample."""
         return self._source.captions(self._row(index))

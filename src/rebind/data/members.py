@@ -13,6 +13,7 @@ from PIL import Image
 
 from rebind.data.broken import BrokenImageError
 from rebind.data.images import decode_image
+from rebind.data.negative_records import as_record
 from rebind.types import BrokenSample, Sample
 
 QUALITY = 95  # of pictures that are saved as JPEG anew
@@ -51,7 +52,7 @@ def make_members(number: int, sample: Sample | BrokenSample, *, with_annotations
     if with_annotations and sample.negatives:
         fields["negatives"] = []
         for index, negative in enumerate(sample.negatives):
-            record = {"caption": negative.caption, "family": negative.family}
+            record = as_record(negative)
             if negative.image is not None:
                 try:
                     extension, picture = _encoded(negative.image, max_side)

@@ -14,10 +14,13 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-from rebind.data.annotation_files import NEGATIVE_IMAGES, has_annotation
-from rebind.data.annotations import with_concepts, with_negatives, with_rewrites
+import numpy as np
+
+from rebind.data.annotation_files import NEGATIVE_IMAGES, has_annotation, is_begun, write_annotation
+from rebind.data.annotations import AnnotatedSource, with_concepts, with_negatives, with_rewrites
 from rebind.data.broken import NAMED, kind_of
 from rebind.data.members import Made, make_members
+from rebind.data.negative_records import as_record
 from rebind.data.opening import open_source
 from rebind.data.source import Source
 from rebind.data.streaming import is_stream, open_stream, samples_at
@@ -48,7 +51,9 @@ def pack(
     the number of the sample. Every picture is decoded once: samples whose picture is broken are left out, and counted.
 
     The bytes depend on the samples and the options alone. When the same command is given again, it goes on after the
-    shards that are written, and writes anew those whose texts have changed since.
+    shards that are written, and writes anew those that have changed since: their texts, which negatives have a picture,
+    and how these were drawn. Those of samples that are gone are removed. The annotation ``neighbours`` goes
+    into ``out/annotations``, without the samples that are left out.
 
     Args:
         path: as for :func:`rebind.data.streaming.stream_samples`.
@@ -71,9 +76,7 @@ def pack(
         if value is not None and value < 1:
             raise UserError(f"{name} must be at least 1, not {value}")
     path, out = Path(path), Path(out)
-    source = None if is_stream(path) else open_source(path)
-    if source is not None and with_annotations:
-        source = _annotated(source)
+    source, neighbours = (None, None) if is_stream(path) else _open(path, with_annotations)
     settings = {
         "source": str(path.resolve()),
         "source_samples": None if source is None else len(source),
@@ -87,7 +90,7 @@ def pack(
         if source is None:
             _pack_stream(path, progress, make)
         else:
-            _pack_source(source, progress, make)
+            _pack_source(source, neighbours, progress, make)
         return progress.finish(source)
 
 
@@ -105,19 +108,19 @@ class _Progress:
     def open(cls, out: Path, settings: dict[str, Any], on_shard: Callable[[int], None]) -> _Progress:
         """Claim a folder for a source and options."""
         file = out / REPORT
-        for left in out.glob(".*.partial"):  # of a process that was killed
-            left.unlink()
-        if not file.is_file():
-            if any(out.iterdir()):
-                raise UserError(f"{out} holds files that were not packed here; choose another folder or empty it")
-            return cls(out, settings, on_shard)
-        report = json.loads(file.read_text(encoding="utf-8"))
-        for name, value in settings.items():
-            if report.get(name) != value:
+        left = [path for name in (REPORT, "shard-*.tar") for path in out.glob(f".{name}.*.partial")]  # of the killed
+        report = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+        if not report and set(out.iterdir()) - set(left):
+            raise UserError(f"{out} holds files that were not packed here; choose another folder or empty it")
+        for name in sorted(settings.keys() - {"source_samples"}) if report else ():
+            if report.get(name) != settings[name]:
                 raise UserError(
-                    f"{out} was packed with {name}: {report.get(name)}, and now it is {value}; choose another folder"
+                    f"{out} was packed with {name}: {report.get(name)}, and now it is {settings[name]}; choose another "
+                    "folder"
                 )
-        return cls(out, settings, on_shard, report["shards"], report["finished"])
+        for path in left:
+            path.unlink()
+        return cls(out, settings, on_shard, report.get("shards", []), report.get("finished", False))
 
     @property
     def size(self) -> int:
@@ -152,6 +155,12 @@ class _Progress:
         write_json(self.out / REPORT, {**self.settings, "finished": False, "shards": self.shards})
         self.on_shard(self.samples)
 
+    def cut(self, count: int) -> None:
+        """Remove the shards beyond ``count``, whose samples are gone from the source."""
+        for number in range(count, len(self.shards)):
+            (self.out / shard_name(number)).unlink(missing_ok=True)
+        del self.shards[count:]
+
     def finish(self, source: Source | None) -> dict[str, Any]:
         """Sum up; what the source itself lacks is added to what is broken."""
         incomplete = source.broken if source is not None else ()
@@ -172,23 +181,44 @@ class _Progress:
         return report
 
 
-def _annotated(source: Source) -> Source:
-    """The source with all annotations that lie beside it."""
-    if has_annotation(source, "rewrites"):
-        source = with_rewrites(source)
-    if has_annotation(source, "concepts"):
-        source = with_concepts(source)
-    if has_annotation(source, "negatives"):
-        source = with_negatives(source, with_images=(source.annotations / NEGATIVE_IMAGES).is_dir())
-    return source
+def _open(path: Path, with_annotations: bool) -> tuple[Source, np.ndarray | None]:
+    """The source with all annotations that lie beside it, and the rows of neighbours if these do."""
+    source, neighbours = open_source(path), None
+    if with_annotations:
+        if has_annotation(source, "neighbours"):
+            from rebind.data.neighbours import read_neighbours  # brings torch, which packing does without
+
+            neighbours = read_neighbours(source)
+        if has_annotation(source, "rewrites"):
+            source = with_rewrites(source)
+        if has_annotation(source, "concepts"):
+            source = with_concepts(source)
+        if has_annotation(source, "negatives"):
+            source = with_negatives(source, with_images=is_begun(source.annotations / NEGATIVE_IMAGES))
+    return source, neighbours
 
 
-def _pack_source(source: Source, progress: _Progress, make: Callable[..., Made]) -> None:
+def _pack_source(source: Source, neighbours: np.ndarray | None, progress: _Progress, make: Callable[..., Made]) -> None:
+    progress.cut(-(-len(source) // progress.size))
     for number, first in enumerate(range(0, len(source), progress.size)):
         rows = range(first, min(first + progress.size, len(source)))
         made_of = _fingerprint(source, rows)
         if not progress.is_current(number, made_of):
             progress.write(number, samples_at(source, rows), made_of, make)
+    if neighbours is not None and progress.samples:
+        _write_neighbours(source, neighbours, progress.out)
+
+
+def _write_neighbours(source: Source, neighbours: np.ndarray, out: Path) -> None:
+    """Beside the shards, not in them: they are read all at once or not at all, and name the keys of other samples."""
+    packed = open_source(out)
+    keys, kept = list(source.keys), frozenset(packed.keys)
+    lines = (
+        (key, [keys[other] for other in others if other >= 0 and keys[other] in kept])
+        for key, others in zip(keys, neighbours.tolist(), strict=True)
+        if key in kept
+    )
+    write_annotation(packed, "neighbours", lines, {"packed_from": str(source.path.resolve())})
 
 
 def _pack_stream(path: Path, progress: _Progress, make: Callable[..., Made]) -> None:
@@ -204,11 +234,20 @@ def _pack_stream(path: Path, progress: _Progress, make: Callable[..., Made]) -> 
 
 
 def _fingerprint(source: Source, rows: Iterable[int]) -> str:
-    """Differs when a text of the samples does. Pictures are not read for it."""
+    """Differs when a text of the samples does, or which of their negatives have a picture, or how these were drawn.
+
+    Pictures are not read for it.
+    """
     digest = blake2b(digest_size=16)
+    joined = source if isinstance(source, AnnotatedSource) else None
+    drawn_with = source.annotations / NEGATIVE_IMAGES / "settings.json"
+    if joined is not None and drawn_with.is_file():
+        digest.update(drawn_with.read_bytes())
     for row in rows:
-        negatives = [(each.caption, each.family) for each in source.negatives(row, with_images=False)]
-        digest.update(json.dumps([source.keys[row], source.captions(row), source.concepts(row), negatives]).encode())
+        negatives = [as_record(each) for each in source.negatives(row, with_images=False)]
+        pictured = [] if joined is None else joined.pictured(row)
+        texts = [source.keys[row], source.captions(row), source.concepts(row), negatives, pictured]
+        digest.update(json.dumps(texts).encode())
     return digest.hexdigest()
 
 

@@ -54,6 +54,11 @@ class Source(ABC):
         """Name for tables and file names."""
         return self.path.resolve().name
 
+    @property
+    def opened(self) -> Source:
+        """The source as it was opened, without what was joined to it, and with what was left out of it."""
+        return self
+
     @abstractmethod
     def captions(self, index: int) -> tuple[str, ...]:
         """The captions of a sample, the original one first; never empty, and no image is read."""
@@ -86,6 +91,11 @@ class Source(ABC):
         """
         return self.negatives(index)[number].image
 
+    def originals(self, index: int) -> list[str]:
+        """The caption that each of the ``negatives`` of a sample was made of."""
+        captions = self.captions(index)
+        return [captions[min(each.of, len(captions) - 1)] for each in self.negatives(index, with_images=False)]
+
     def urls(self) -> Iterator[str | None]:
         """Where each image was downloaded from, in the order of ``keys``; None where nobody said."""
         return iter([None] * len(self))
@@ -100,13 +110,13 @@ class Source(ABC):
 
 
 class Column(Sequence[T]):
-    """An immutable column of texts, of tuples of texts or of tuples of records, packed in one Arrow buffer.
+    """An immutable column of texts, of tuples of texts or of tuples of records, packed in a few Arrow buffers.
 
     Lists of Python strings would be copied into every forked DataLoader worker as reference counts change, and be slow
-    to pickle into spawned ones; three million captions are one buffer here.
+    to pickle into spawned ones; three million captions are one buffer here, or one for each shard.
     """
 
-    def __init__(self, values: pyarrow.Array) -> None:
+    def __init__(self, values: pyarrow.Array | pyarrow.ChunkedArray) -> None:
         self._values = values
 
     @classmethod
@@ -124,12 +134,9 @@ class Column(Sequence[T]):
         return Column(_pack(values, pyarrow.large_list(pyarrow.large_string())))
 
     @classmethod
-    def of_records(cls, values: Iterable[Sequence[dict[str, Any]]], **fields: str) -> Column[tuple[dict, ...]]:
-        """Pack tuples of records; ``fields`` gives the Arrow type of each field, e.g. ``caption="large_string"``."""
-        import pyarrow
-
-        record = pyarrow.struct([(name, pyarrow.type_for_alias(alias)) for name, alias in fields.items()])
-        return Column(_pack(values, pyarrow.large_list(record)))
+    def of_records(cls, values: Iterable[Sequence[dict[str, Any]]], kind: pyarrow.DataType) -> Column[tuple[dict, ...]]:
+        """Pack tuples of records; ``kind`` is their Arrow type, a list of structs."""
+        return Column(_pack(values, kind))
 
     def take(self, rows: np.ndarray) -> Column[Any]:
         """The column with these (n,) rows, and with None where a row is negative."""

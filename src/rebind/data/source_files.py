@@ -192,7 +192,10 @@ def open_source_file(file: Path, annotations: Path) -> Source:
     Raises:
         UserError: naming the file and the field that is wrong, or what is wrong with the source.
     """
-    return _read(file).open(file, annotations)
+    try:
+        return _read(file).open(file, annotations)
+    except RecursionError:
+        raise _endless(file) from None
 
 
 def describes_stream(file: Path) -> bool:
@@ -214,6 +217,12 @@ def _read(file: Path) -> _Description:
         return _describe(yaml.safe_load(file.read_text(encoding="utf-8")), file)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"{file} is not readable YAML ({' '.join(str(error).split())})") from error
+    except RecursionError:
+        raise _endless(file) from None
+
+
+def _endless(file: Path) -> UserError:
+    return UserError(f"{file} describes a source of a source without end; let the field `source` name another one")
 
 
 def _describe(fields: Any, file: Path) -> _Description:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from rebind.data.broken import BrokenImageError
 from rebind.data.opening import SOURCE_FILES, open_source
 from rebind.data.source import Source
-from rebind.types import BrokenSample, Negative, Sample
+from rebind.types import BrokenSample, Sample
 
 
 def stream_samples(path: str | Path) -> Iterator[Sample | BrokenSample]:
@@ -52,7 +53,7 @@ def samples_at(source: Source, rows: Iterable[int]) -> Iterator[Sample | BrokenS
             yield BrokenSample(source.keys[row], str(error))
             continue
         negatives = tuple(
-            Negative(negative.caption, negative.family, _picture(source, row, number))
+            replace(negative, image=_picture(source, row, number))
             for number, negative in enumerate(source.negatives(row, with_images=False))
         )
         yield Sample(source.keys[row], source.captions(row), image, source.concepts(row), negatives)

@@ -73,7 +73,7 @@ def open_shard(file: Path) -> Iterator[Callable[[str, bytes], None]]:
 def _new_folder(out: Path) -> Iterator[Path]:
     if out.is_file() or (out.is_dir() and any(out.iterdir())):
         raise UserError(f"{out} exists already; choose another folder or remove it")
-    with atomic_path(out) as folder:
+    with atomic_path(out, folder=True) as folder:
         folder.mkdir()
         yield folder
 

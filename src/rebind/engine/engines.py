@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
+import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -14,10 +15,11 @@ from itertools import islice
 from typing import Any
 
 from rebind.engine.parts import Parts
-from rebind.engine.stage import Blocks, Stage
+from rebind.engine.stage import Blocks, Stage, corpus_of
 from rebind.types import UserError
 
 ENGINES = ("local", "ray")
+_CONNECTING = 10.0  # seconds that a Ray cluster has to answer
 WORKER = "REBIND_WORKER"  # environment variable: the number of the worker, from 0
 
 
@@ -31,11 +33,11 @@ class PartMaker:
 
     def open(self) -> Callable[[int], int]:
         """A function from the number of a part to the number of its items; it writes the part."""
-        work = self.stage.open()
+        work, corpus = self.stage.open(), corpus_of(self.stage)
 
         def make(number: int) -> int:
             items = self.blocks[number]
-            self.parts.write(number, items, work(items))
+            self.parts.write(number, items, work(items), corpus)
             return len(items)
 
         return make
@@ -152,7 +154,23 @@ def _on_ray(maker: PartMaker, numbers: Sequence[int], jobs: int, address: str | 
             ray.shutdown()
 
 
+def _answers(address: str) -> bool:
+    """Whether a Ray cluster may be at HOST:PORT; Ray itself would look for minutes, and print warnings meanwhile."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not port.isdecimal():  # such as "auto"; what else that may be is known to Ray at once
+        return True
+    try:
+        with socket.create_connection((host.strip("[]"), int(port)), _CONNECTING) as server:
+            server.settimeout(_CONNECTING)
+            # gRPC servers greet first, with an HTTP/2 frame of type 4; those with TLS wait to be greeted.
+            return os.environ.get("RAY_USE_TLS") == "1" or server.recv(4)[3:] == b"\x04"
+    except (OSError, OverflowError):  # the latter of ports that cannot be
+        return False
+
+
 def _start_ray(ray: Any, address: str | None, jobs: int) -> None:
+    if address is not None and not _answers(address):
+        raise UserError(f"no Ray cluster answers at {address}; correct --address, or leave it out to use this machine")
     quiet = {"include_dashboard": False} if address is None else {}
     cpus = {"num_cpus": jobs} if address is None else {}
     try:

@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from rebind.engine.stage import Item, Made, total
-from rebind.storage import atomic_path, only_writer, write_json
+from rebind.storage import atomic_path, disk_errors, only_writer, write_json
 from rebind.types import UserError
 
 SETTINGS = "settings.json"
 REPORT = "report.json"  # written last: a folder without one is not finished
+CANDIDATES = "candidates"  # within the folder of a stage that chooses: that of the stage whose rows it chooses from
 _RECORDS = "parts"
+_RECORDED = {"made_of", "rows", "tally"}
 
 
 def digest(items: list[Item]) -> str:
@@ -47,14 +49,16 @@ class Parts:
     def opened(self, settings: dict[str, Any]) -> Iterator[None]:
         """Claim the folder for these settings, for as long as the block runs.
 
+        A command that failed before its first part has claimed nothing.
+
         Raises:
             UserError: when another process writes here, or what is here was made with other settings.
         """
         with only_writer(self.folder):
             file = self.folder / SETTINGS
-            if file.is_file():
-                self._require_same(json.loads(file.read_text(encoding="utf-8")), settings)
-            elif any(path.name[0] != "." for path in self.folder.iterdir()):
+            if file.is_file() and any(self.folder.rglob("part-*")):
+                self._require_same(_read(file), settings)
+            elif not file.is_file() and any(path.name[0] != "." for path in self.folder.iterdir()):
                 raise UserError(f"{self.folder} holds files that were not made here; move them or choose another place")
             else:
                 write_json(file, settings)
@@ -66,16 +70,24 @@ class Parts:
         """The file of one part."""
         return self.folder / f"part-{number:05d}.{self.extension}"
 
-    def is_current(self, number: int, fingerprint: str) -> bool:
-        """Whether a part is there and was made of items with this fingerprint."""
-        record = self._record(number)
-        return record.is_file() and self.path(number).is_file() and _read(record)["made_of"] == fingerprint
+    def is_current(self, number: int, items: list[Item], corpus: str = "") -> bool:
+        """Whether a part is there and was made of these items, and with the same ``corpus`` in mind."""
+        try:
+            record = {"corpus": "", **_read(self._record(number))}
+        except (FileNotFoundError, UserError):  # what is damaged is made anew
+            return False
+        made_of = {"made_of": digest(items), "corpus": corpus}
+        return self.path(number).is_file() and record.keys() >= _RECORDED and made_of.items() <= record.items()
 
-    def write(self, number: int, items: list[Item], made: Made) -> None:
-        """Write a part, and then that it is there."""
+    def write(self, number: int, items: list[Item], made: Made, corpus: str = "") -> None:
+        """Write a part, and then that it is there; in between, nothing says of what it was made."""
+        record = self._record(number)
+        with disk_errors(record):
+            record.unlink(missing_ok=True)
         with atomic_path(self.path(number)) as temporary:
             _WRITERS[self.extension](temporary, made.rows)
-        write_json(self._record(number), {"made_of": digest(items), "rows": len(made.rows), "tally": made.tally})
+        made_of = {"made_of": digest(items)} | ({"corpus": corpus} if corpus else {})
+        write_json(record, {**made_of, "rows": len(made.rows), "tally": made.tally})
 
     def begin(self) -> None:
         """Take back that the folder is finished."""
@@ -83,10 +95,12 @@ class Parts:
 
     def finish(self, count: int) -> dict[str, Any]:
         """Remove parts beyond ``count``, write the report and return it."""
-        numbers = (int(path.stem) for path in (self.folder / _RECORDS).glob("*.json"))
-        for number in [number for number in numbers if number >= count]:
-            self._record(number).unlink()
+        there = (*self.folder.glob(f"part-*.{self.extension}"), *(self.folder / _RECORDS).glob("*.json"))
+        if surplus := [number for path in there if (number := int(path.stem.removeprefix("part-"))) >= count]:
+            self.begin()
+        for number in surplus:
             self.path(number).unlink(missing_ok=True)
+            self._record(number).unlink(missing_ok=True)
         records = [_read(self._record(number)) for number in range(count)]
         rows, tally = sum(record["rows"] for record in records), total([record["tally"] for record in records])
         report = {"parts": count, "rows": rows, "tally": tally}
@@ -156,7 +170,13 @@ def _short(value: Any) -> str:
 
 
 def _read(file: Path) -> dict[str, Any]:
-    return json.loads(file.read_text(encoding="utf-8"))
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError):
+        content = None
+    if not isinstance(content, dict):
+        raise UserError(f"{file} is damaged; remove the folder that it is in, and give the command again")
+    return content
 
 
 def _write_lines(path: Path, rows: list[dict[str, Any]]) -> None:

@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from rebind.engine.engines import PartMaker, make_parts
-from rebind.engine.parts import Parts, digest
-from rebind.engine.stage import Blocks, Stage
+from rebind.engine.parts import Parts
+from rebind.engine.stage import Blocks, Stage, corpus_of
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,8 @@ def run_stage(
 ) -> dict[str, Any]:
     """Bring the parts of an annotation up to date.
 
-    Parts that were made of the same items stay as they are, so that a run that was killed continues, and one whose
-    input changed makes anew what is behind the change.
+    Parts that were made of the same items (and with the same corpus in mind, see :class:`Stage`) stay as they are, so
+    that a run that was killed continues, and one whose input changed makes anew what is behind the change.
 
     Args:
         stage: what to do.
@@ -63,8 +63,8 @@ def run_stage(
     workforce = workforce or Workforce()
     parts = Parts(folder, extension)
     with parts.opened({**stage.settings, "part_size": stage.part_size}):
-        count = len(blocks)
-        todo = [number for number in range(count) if not parts.is_current(number, digest(blocks[number]))]
+        count, corpus = len(blocks), corpus_of(stage)
+        todo = [number for number in range(count) if not parts.is_current(number, blocks[number], corpus)]
         if todo:
             parts.begin()
         done = blocks.items - sum(len(blocks[number]) for number in todo)

@@ -30,7 +30,9 @@ class Stage(Protocol):
     The rows of a part are a function of its items and the settings alone: whatever is random is seeded by key. That is
     what makes an interrupted run equal to an uninterrupted one, and one engine equal to another.
 
-    A stage may also say ``gpus``: how many of them each worker needs; no more than that is taken of a Ray cluster.
+    A stage may also say ``gpus``: how many of them each worker needs; no more than that is taken of a Ray cluster. And
+    it may say ``corpus``: a fingerprint of what was counted over the whole input, where rows depend on that, too. Other
+    settings are refused, for somebody chose them; parts made with another corpus are made anew.
     """
 
     @property
@@ -88,6 +90,11 @@ class SequenceBlocks:
     def items(self) -> int:
         """The length of the sequence."""
         return len(self.sequence)
+
+
+def corpus_of(stage: Stage) -> str:
+    """The fingerprint of what was counted over the whole input; empty for stages that look at their items alone."""
+    return getattr(stage, "corpus", "")
 
 
 def total(tallies: Sequence[dict[str, int]]) -> dict[str, int]:

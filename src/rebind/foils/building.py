@@ -17,6 +17,7 @@ from rebind.foils.candidates import (
     find_vetoed,
     gather_candidates,
 )
+from rebind.foils.exposure import exposing
 from rebind.foils.vetoes import Veto
 from rebind.negatives.blind import BlindScorer, CaptionModel, Pairs, draw, length_gaps
 from rebind.negatives.refinement import Refinement, refine
@@ -32,11 +33,13 @@ class FoilSettings:
     """What the foils depend on, besides captions, negatives and vetoes.
 
     Attributes:
-        families: only these; all that the negatives have when None.
+        families: only these, also where blind readers tell their foils; when None, all that the negatives have but
+            for those that refinement cannot make blind-proof.
         share: of the samples that are held out for testing, above 0 and at most 1; foils are made of these alone.
         per_family: at most so many foils of each family.
         refine: balance the foils against blind judges.
         seed: not negative.
+        origin: where the negatives come from, for who reads the report.
 
     Raises:
         UserError: when one of them is out of its range.
@@ -47,6 +50,7 @@ class FoilSettings:
     per_family: int = 500
     refine: bool = True
     seed: int = 0
+    origin: str = "rules"
 
     def __post_init__(self) -> None:
         if not 0 < self.share <= 1:
@@ -68,6 +72,8 @@ class FoilSet:
             ``duplicates`` and ``vetoed``; ``samples`` that any are left for; ``balanced``, those that refinement left;
             ``kept``.
         refinements: family -> how blind judges do before and after; empty when nothing was to be refined.
+        exposed: family -> blind judges that tell its foils after refinement, too; left out unless it was asked for.
+        unmatched: vetoes that no candidate is meant by.
         settings: what it was made with.
     """
 
@@ -75,7 +81,14 @@ class FoilSet:
     held_out: tuple[str, ...]
     tally: dict[str, dict[str, int]]
     refinements: dict[str, Refinement]
+    exposed: dict[str, list[str]]
+    unmatched: tuple[Veto, ...]
     settings: FoilSettings
+
+    @property
+    def dropped(self) -> dict[str, list[str]]:
+        """Exposed families that nobody asked for by name, so that their foils were left out."""
+        return {} if self.settings.families else self.exposed
 
 
 def build_foils(
@@ -109,21 +122,26 @@ def build_foils(
         raise UserError(f"none of the {len(source)} samples of {source.path} is held out; raise the share")
     pool = sorted(sorted(held_out, key=drawn.__getitem__)[: _POOL * settings.per_family])
     candidates = gather_candidates(source, pool, write_negatives, settings.families)
-    vetoed = find_vetoed(source, chain.from_iterable(candidates.by_family.values()), vetoes)
+    vetoed, unmatched = find_vetoed(source, chain.from_iterable(candidates.by_family.values()), vetoes)
     scorers: list[BlindScorer] = [length_gaps, _caption_model(source, drawn), *judges] if settings.refine else []
     chosen: list[FoilPair] = []
     refinements = {}
+    exposed = {}
     for family, foils in candidates.by_family.items():
         kept, refinement = _choose(source, foils, vetoed, scorers, settings)
+        if refinement is not None:
+            refinements[family] = refinement
+            if telling := exposing(refinement.after):
+                exposed[family] = telling
+                kept = kept if settings.families else []
         allowed = [foil.row for foil in foils if (foil.row, foil.foil) not in vetoed]
         counts = {"vetoed": len(foils) - len(allowed), "samples": len(set(allowed))}
         balanced = {} if refinement is None else {"balanced": refinement.balanced}
         candidates.tally[family].update({**counts, **balanced, "kept": len(kept)})
         chosen += kept
-        if refinement is not None:
-            refinements[family] = refinement
     tally = {family: dict(candidates.tally[family]) for family in candidates.by_family}
-    return FoilSet(tuple(chosen), tuple(source.keys[row] for row in held_out), tally, refinements, settings)
+    keys = tuple(source.keys[row] for row in held_out)
+    return FoilSet(tuple(chosen), keys, tally, refinements, exposed, unmatched, settings)
 
 
 def _caption_model(source: Source, drawn: Sequence[float]) -> CaptionModel:

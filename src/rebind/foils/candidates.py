@@ -10,6 +10,7 @@ from typing import Any
 
 from rebind.data.broken import BrokenImageError
 from rebind.data.captions import text_field
+from rebind.data.freshness import item_of
 from rebind.data.source import Source
 from rebind.foils.pictures import picture_name
 from rebind.foils.vetoes import Veto
@@ -75,7 +76,7 @@ def gather_candidates(
         UserError: when a negative is not what it should be, or a family that was asked for has none.
     """
     found = {source.keys[row]: row for row in rows}
-    items = [_item(source, row) for row in found.values()]
+    items = [item_of(source, row) for row in found.values()]
     by_family: dict[str, list[FoilPair]] = defaultdict(list)
     tally: dict[str, Counter[str]] = defaultdict(Counter)
     seen: set[tuple[str, str, str]] = set()
@@ -99,16 +100,10 @@ def gather_candidates(
                 by_family[foil.family].append(foil)
     for family in families or ():
         if family not in tally:
-            names = ", ".join(sorted(there)) or "none"
-            raise UserError(f"the negatives of {source.path} have no family {family!r}; there are: {names}")
+            names = f"; there are: {', '.join(sorted(there))}" if there else ""
+            raise UserError(f"no negative of the samples held out of {source.path} is of the family {family!r}{names}")
     order = list(dict.fromkeys([*(families or ()), *FAMILIES, *sorted(tally)]))
     return Candidates({family: by_family[family] for family in sorted(tally, key=order.index)}, tally)
-
-
-def _item(source: Source, row: int) -> dict[str, Any]:
-    item = {"key": source.keys[row], "captions": list(source.captions(row))}
-    concepts = source.concepts(row)
-    return item | {"concepts": list(concepts)} if concepts else item
 
 
 def _read(key: str, row: int, captions: tuple[str, ...], negatives: Any) -> Iterable[FoilPair]:
@@ -132,9 +127,16 @@ def _read(key: str, row: int, captions: tuple[str, ...], negatives: Any) -> Iter
         yield FoilPair(family, row, key, captions[of], text, captions[of], edits)
 
 
-def find_vetoed(source: Source, foils: Iterable[FoilPair], vetoes: Iterable[Veto]) -> set[tuple[int, str]]:
-    """What a person vetoed among the foils, as row and text: the same text for the same picture, in any family."""
-    unwanted = {(veto.filename, veto.foil) for veto in vetoes}
+def find_vetoed(
+    source: Source, foils: Iterable[FoilPair], vetoes: Iterable[Veto]
+) -> tuple[set[tuple[int, str]], tuple[Veto, ...]]:
+    """What a person vetoed among the foils, as row and text: the same text for the same picture, in any family.
+
+    Returns:
+        it, and the vetoes that match nothing.
+    """
+    unwanted = {(veto.filename, veto.foil): veto for veto in vetoes}
+    left = dict(unwanted)
     texts = {text for _, text in unwanted}
     found = set()
     for foil in foils:
@@ -145,7 +147,8 @@ def find_vetoed(source: Source, foils: Iterable[FoilPair], vetoes: Iterable[Veto
                 continue  # no picture, hence no foil; it is counted when the benchmark is written
             if (name, foil.foil) in unwanted:
                 found.add((foil.row, foil.foil))
-    return found
+                left.pop((name, foil.foil), None)
+    return found, tuple(left.values())
 
 
 def beside_other_captions(source: Source, foils: list[FoilPair]) -> list[FoilPair]:

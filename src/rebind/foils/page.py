@@ -93,6 +93,8 @@ def render_page(cards: Sequence[Card], foils: FoilSet, title: str, report: dict[
         report=report,
         judges={name: JUDGES.get(name, (name, "a model that was given as a judge")) for name in judged},
         blind=_blind(report["families"]),
+        dropped=foils.dropped,
+        small=[family for family, row in report["families"].items() if row.get("too_few")],
         reach=_reach(cards),
         new=sum(card.is_new for card in cards),
         pictures=len({card.filename for card in cards}),
@@ -103,8 +105,9 @@ def render_page(cards: Sequence[Card], foils: FoilSet, title: str, report: dict[
 def _blind(families: dict[str, Any]) -> dict[str, float] | None:
     """Accuracy of the retrained classifier over all foils, before and after refinement; None when nobody judged."""
     accuracy = {}
+    left = [family for family in families.values() if family.get("after") and not family["dropped"]]
     for when in ("before", "after"):
-        scores = [family[when]["classifier_retrained"] for family in families.values() if family.get("after")]
+        scores = [family[when]["classifier_retrained"] for family in left]
         if not scores:
             return None
         accuracy[when] = sum(score["accuracy"] * score["n"] for score in scores) / sum(score["n"] for score in scores)

@@ -54,6 +54,6 @@ def thumbnail(image: Path | bytes) -> str:
 
 
 def below(root: Path, out: Path) -> str:
-    """The way from the folder ``out`` to the folder ``root``, as a page in ``out`` would link it; empty when equal."""
+    """The way from the folder ``out`` to the folder ``root``, as a path; empty when equal."""
     way = Path(os.path.relpath(root.resolve(), out.resolve())).as_posix()
     return "" if way == "." else way + "/"

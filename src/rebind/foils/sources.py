@@ -5,28 +5,38 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from rebind.data.annotation_files import read_annotation
+from rebind.data.annotation_files import has_annotation, read_annotation
+from rebind.data.negative_records import as_record
 from rebind.data.source import Source
 from rebind.foils.candidates import WriteNegatives
 from rebind.negatives.blind import draw
 from rebind.negatives.families import FAMILIES
 from rebind.negatives.rules import Substitutes, write_foils
+from rebind.types import UserError
 
 _READ = 50_000  # samples that substitutes are mined from
 
 
 def annotated_negatives(source: Source) -> WriteNegatives:
-    """Look negatives up in the annotation ``negatives`` of a source, whoever wrote it.
+    """Look negatives up in the annotation ``negatives`` of a source, whoever wrote it, else in the source itself.
 
     Raises:
-        UserError: when there is none.
+        UserError: when there are none.
     """
+    own = source.has_negatives and not has_annotation(source, "negatives")
 
     def look_up(items: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         keys = {item["key"] for item in items}
-        return ({"key": key, "negatives": value} for key, value in read_annotation(source, "negatives") if key in keys)
+        every = _own_negatives(source, keys) if own else read_annotation(source, "negatives")
+        return ({"key": key, "negatives": value} for key, value in every if key in keys)
 
     return look_up
+
+
+def _own_negatives(source: Source, keys: set[str]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """As an annotation would have them; packed shards hold them."""
+    rows = ((row, key) for row, key in enumerate(source.keys) if key in keys)
+    return ((key, [as_record(each) for each in source.negatives(row, with_images=False)]) for row, key in rows)
 
 
 def rule_negatives(source: Source, families: Sequence[str] | None = None, variants: int = 3) -> WriteNegatives:
@@ -38,7 +48,12 @@ def rule_negatives(source: Source, families: Sequence[str] | None = None, varian
         source: captioned images.
         families: the kinds to write; all when None.
         variants: at most so many of each caption and family.
+
+    Raises:
+        UserError: when there is no such family.
     """
+    if unknown := sorted(set(families or ()) - set(FAMILIES)):
+        raise UserError(f"no family of foils is called {unknown[0]!r}; there are: {', '.join(FAMILIES)}")
     rows = sorted(range(len(source)), key=lambda row: draw("substitutes", source.keys[row]))[:_READ]
     substitutes = Substitutes.mine(source.captions(row) for row in sorted(rows))
 

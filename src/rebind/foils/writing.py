@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from rebind import __version__
 from rebind.data.broken import BrokenImageError
 from rebind.data.source import Source
 from rebind.foils.building import FoilSet
 from rebind.foils.candidates import FoilPair
+from rebind.foils.exposure import too_few
 from rebind.foils.page import Card, render_page
-from rebind.foils.pictures import FOLDER, below, picture_name, thumbnail
+from rebind.foils.pictures import below, picture_name, thumbnail
 from rebind.foils.vetoes import Veto, merge_vetoes, read_vetoes
 from rebind.storage import atomic_path, write_json
 from rebind.types import UserError
@@ -24,6 +25,7 @@ REPORT = "report/foils.json"  # in a folder of its own: each .json beside the fo
 HELD_OUT = "held_out.txt"
 VETOES = "vetoes.jsonl"
 PAGE = "foils.html"
+_OF_FILE_MANAGERS = {".DS_Store", "Thumbs.db", "desktop.ini"}  # which put them into any folder that is looked at
 _EMBEDDED = 2_000  # pictures within the page, some 7 kB each; if there are more, the page links to the files
 
 
@@ -48,8 +50,9 @@ def earlier_vetoes(out: Path, file: Path | None = None) -> list[Veto]:
     """The vetoes in ``file`` and those that are in force in the folder ``out`` already.
 
     Raises:
-        UserError: when one of the files is wrong, or ``file`` does not exist.
+        UserError: when one of the files is wrong, ``file`` does not exist, or ``out`` holds something else than foils.
     """
+    _require_ours(out)  # before any foil is made
     kept = out / VETOES
     return merge_vetoes(read_vetoes(kept) if kept.is_file() else [], [] if file is None else read_vetoes(file))
 
@@ -60,7 +63,7 @@ def write_foils(foils: FoilSet, source: Source, out: Path, vetoes: Iterable[Veto
     ``OUT/<family>.json`` in SugarCrepe's format, ``held_out.txt``, ``vetoes.jsonl`` if there are any, ``foils.html``,
     ``report/foils.json``, and ``images/`` if the pictures are no files of the source's folder. The folder appears when
     it is whole, and replaces what this function wrote there earlier. Foils of pictures that cannot be decoded are left
-    out and counted.
+    out, and counted with their pictures.
 
     Args:
         foils: from :func:`rebind.foils.build_foils`.
@@ -69,14 +72,22 @@ def write_foils(foils: FoilSet, source: Source, out: Path, vetoes: Iterable[Veto
         vetoes: what they were built without; kept in the folder, so that they stay in force.
 
     Raises:
-        UserError: when ``out`` holds something else, or cannot be written to.
+        UserError: when there is no foil, or none has a picture; when ``out`` holds something else, or cannot be written
+            to. What is in it then stays.
     """
     _require_ours(out)
+    _require_foils(foils, source)
     shown = _earlier_foils(out)
-    with atomic_path(out) as folder:
+    with atomic_path(out, folder=True) as folder:
         folder.mkdir()
         pictures = _Pictures(source, folder, out, embed=len({foil.row for foil in foils.foils}) <= _EMBEDDED)
         cards = [card for foil in foils.foils if (card := pictures.card(foil, shown)) is not None]
+        if not cards:
+            key, reason = next(iter(pictures.broken.items()))
+            raise UserError(
+                f"none of the {len(pictures.broken):,} pictures that foils were made for can be read ({key!r}: "
+                f"{reason}); mend the pictures of {source.path}, or put them where it says that they are"
+            )
         by_family: dict[str, dict[str, dict[str, str]]] = {}
         for card in cards:
             items = by_family.setdefault(card.foil.family, {})
@@ -92,9 +103,9 @@ def write_foils(foils: FoilSet, source: Source, out: Path, vetoes: Iterable[Veto
         if lines:
             (folder / VETOES).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
         images = out if pictures.copied else source.root
-        files = sorted([*(f"{family}.json" for family in by_family), HELD_OUT, PAGE, "report", VETOES, FOLDER])
         report = _report(foils, source, pictures.broken, len(lines))
-        report |= {"foils": {family: len(items) for family, items in by_family.items()}, "files": files}
+        report |= {"foils": {family: len(items) for family, items in by_family.items()}}
+        report |= {"without_picture": len(foils.foils) - len(cards), "files": sorted({*_files(folder), REPORT, PAGE})}
         write_json(folder / REPORT, report)
         (folder / PAGE).write_text(render_page(cards, foils, source.name, report), encoding="utf-8")
     return Written(out, images, out / PAGE, report)
@@ -126,13 +137,14 @@ class _Pictures:
     def _show(self, row: int) -> tuple[str, str]:
         name, image = picture_name(self.source, row)
         if isinstance(image, Path):
-            return name, thumbnail(image) if self.embed else self.way + name
-        shown = thumbnail(image)  # also proves that it can be decoded
+            shown = thumbnail(image)  # also proves that it can be decoded
+            return name, shown if self.embed else quote(self.way + name)
+        shown = thumbnail(image)
         file = self.folder / name
         file.parent.mkdir(exist_ok=True)
         file.write_bytes(image)
         self.copied = True
-        return name, shown if self.embed else name
+        return name, shown if self.embed else quote(name)
 
 
 def _report(foils: FoilSet, source: Source, broken: dict[str, str], vetoes: int) -> dict[str, Any]:
@@ -141,7 +153,8 @@ def _report(foils: FoilSet, source: Source, broken: dict[str, str], vetoes: int)
             return {}
         both = {"before": refinement.before, "after": refinement.after}
         judged = {when: {name: vars(score) for name, score in scores.items()} for when, scores in both.items()}
-        return judged | {"one_sided": list(refinement.one_sided)}
+        verdict = {"exposed_to": foils.exposed.get(family, []), "too_few": too_few(refinement.after)}
+        return judged | verdict | {"dropped": family in foils.dropped, "one_sided": list(refinement.one_sided)}
 
     return {
         "rebind": __version__,
@@ -150,6 +163,7 @@ def _report(foils: FoilSet, source: Source, broken: dict[str, str], vetoes: int)
         "samples": len(source),
         "held_out": len(foils.held_out),
         "vetoes": vetoes,
+        "vetoes_unmatched": [{"filename": veto.filename, "foil": veto.foil} for veto in foils.unmatched],
         "broken_images": [{"key": key, "reason": reason} for key, reason in broken.items()],
         "families": {family: counts | scores(family) for family, counts in foils.tally.items()},
     }
@@ -165,13 +179,28 @@ def _require_ours(out: Path) -> None:
     """Refuse a folder that holds anything but an earlier benchmark of ours, since it will be replaced as a whole."""
     if out.is_file():
         raise UserError(f"{out} is a file; choose a folder")
-    if not out.is_dir() or not (names := os.listdir(out)):
-        return
-    ours = _earlier_report(out).get("files", [])
-    if others := sorted(set(names) - set(ours)):
+    ours = {*_earlier_report(out).get("files", []), VETOES}
+    if others := sorted(name for name in _files(out) - ours if Path(name).name not in _OF_FILE_MANAGERS):
         raise UserError(
             f"{out} holds {others[0]}, which was not written by `rebind foils`; move it away or choose another folder"
         )
+
+
+def _require_foils(foils: FoilSet, source: Source) -> None:
+    if foils.foils:
+        return
+    if foils.dropped:
+        mend = f"; `--families {','.join(foils.dropped)}` keeps what blind readers tell"
+    else:
+        mend = "; give more captioned images, a larger share, or more captions of each image"
+    looked = sum(counts.get("candidates", 0) for counts in foils.tally.values())
+    raise UserError(f"no foil is left of the {looked:,} candidates of {source.path}{mend}")
+
+
+def _files(folder: Path) -> set[str]:
+    """Every file in a folder, links among them, by its path from there."""
+    every = (path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
+    return {path.relative_to(folder).as_posix() for path in every}
 
 
 def _earlier_report(out: Path) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from rebind.types import UserError
 
 _PASSING = frozenset((408, 409, 425, 429))
 _REFUSED = frozenset((400, 413, 415, 422, 501))
-_QUOTED = 200  # characters of what a server says
+_QUOTED = 200  # characters of what a server says or is asked
 
 
 def status(error: BaseException) -> int | None:
@@ -26,7 +26,10 @@ def says(error: openai.APIError) -> str:
     said = body.get("message") if isinstance(body, dict) else body
     reason = said if isinstance(said, str) and said.strip() else str(error.__cause__ or error.message)
     key = error.request.headers.get("authorization", "").removeprefix("Bearer ")
-    line = " ".join((reason.replace(key, "***") if len(key) > len(NO_KEY) else reason).split())
+    return _short(" ".join((reason.replace(key, "***") if len(key) > len(NO_KEY) else reason).split()))
+
+
+def _short(line: str) -> str:
     return line if len(line) <= _QUOTED else line[: _QUOTED - 1] + "…"
 
 
@@ -68,14 +71,22 @@ def may_pass(error: openai.APIError, longest_retry_after: float) -> bool:
     return (code in _PASSING or code >= 500) and not spent
 
 
-def sentence(error: openai.APIError, model: LanguageModel) -> UserError:
-    """The error as one sentence: address, model, what the server says and what would be right."""
+def sentence(error: openai.APIError, model: LanguageModel, question: str = "") -> UserError:
+    """The error as one sentence: address, model, what the server says and what would be right.
+
+    Args:
+        error: the last one, after all patience.
+        model: that was asked.
+        question: that it failed at, to be quoted where others may be answered.
+    """
     code = status(error)
     said = says(error)
     place = f"{model.public_url} for model {model.model!r}"
+    asked = f" when asked {_short(' '.join(question.split()))!r}" if question else ""
+    again = "and run the same command again, without that caption if it is always the same one"
     if isinstance(error, openai.APITimeoutError):
         seconds = f"{model.patience.timeout:g} s"
-        return UserError(f"no answer from {place} within {seconds}; allow more time or ask for less at once")
+        return UserError(f"no answer from {place} within {seconds}{asked}; lower the concurrency {again}")
     if code is None:
         return UserError(f"cannot reach {model.public_url} ({said}); start the server there or correct the base URL")
     replies = f"{place}, replies {code} ({said})"
@@ -87,5 +98,6 @@ def sentence(error: openai.APIError, model: LanguageModel) -> UserError:
     }
     if (wait := retry_after(error)) > model.patience.longest_retry_after:
         return UserError(f"{replies} and asks to wait {wait:.0f} s; run the same command again later")
-    otherwise = "see the server's log" if code >= 500 else "correct the request or choose another model"
-    return UserError(f"{replies}; {advice.get(code, otherwise)}")
+    if code >= 500:
+        return UserError(f"{replies}{asked}; see the server's log {again}")
+    return UserError(f"{replies}; {advice.get(code, 'correct the request or choose another model')}")

@@ -102,13 +102,12 @@ class LanguageModel:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """All that the answers depend on.
+        """All that the answers depend on; not where the model is served, so that it may move.
 
         Raises:
             UserError: when the package openai is not installed.
         """
         return {
-            "base_url": self.public_url,
             "model": self.model,
             "temperature": self.temperature,
             "seed": self.seed,

@@ -39,7 +39,6 @@ class Server:
         self.format = ""
         self._model, self._stop = model, stop
         self._length = "max_tokens"
-        self._greeting = threading.Lock()
         self._client = openai.OpenAI(
             base_url=model.base_url, api_key=model.api_key, timeout=model.patience.timeout, max_retries=0
         )
@@ -51,22 +50,18 @@ class Server:
             UserError: when it cannot be reached, or refuses key, model or any format.
         """
         attempts = min(_ATTEMPTS_TO_GREET, self._model.patience.attempts)
-        formats = FORMATS[FORMATS.index(self.format or FORMATS[0]) :]
-        with self._greeting:
-            for form in formats:
-                try:
-                    self._send_patiently(_GREETING, schema, form, attempts, self._model.seed)
-                except Unusable as error:
-                    url = self._model.public_url
-                    raise UserError(
-                        f"{url} does not speak OpenAI's protocol; its address usually ends in /v1"
-                    ) from error
-                except openai.APIError as error:
-                    if form == formats[-1] or not faults.refuses_message(error):
-                        raise faults.sentence(error, self._model) from error
-                else:
-                    self.format = form
-                    return
+        for form in FORMATS:
+            try:
+                self._send_patiently(_GREETING, schema, form, attempts, self._model.seed)
+            except Unusable as error:
+                url = self._model.public_url
+                raise UserError(f"{url} does not speak OpenAI's protocol; its address usually ends in /v1") from error
+            except openai.APIError as error:
+                if form == FORMATS[-1] or not faults.refuses_message(error):
+                    raise faults.sentence(error, self._model) from error
+            else:
+                self.format = form
+                return
 
     def reply(self, messages: Messages, schema: dict[str, Any], seed: int | None) -> str:
         """What the model answers.
@@ -77,20 +72,17 @@ class Server:
             seed: of sampling, in place of the model's.
 
         Raises:
-            Unusable: when the answer is empty or cut off, or the server fails at these messages but not at others.
-            UserError: when the server does not answer at all any more, or refuses key or model.
+            Unusable: when the answer is empty or cut off, or the server refuses these messages.
+            UserError: when the server does not answer, however often it is asked, or refuses key or model.
         """
         try:
             completion = self._send_patiently(messages, schema, self.format, self._model.patience.attempts, seed)
         except openai.APIError as error:
-            code = faults.status(error)
             if faults.refuses_message(error):
-                raise Unusable(f"refused with status {code}", faults.says(error), final=True) from error
-            if (code is not None and code < 500) or self._stop.is_set():
-                raise faults.sentence(error, self._model) from error
-            self.greet(schema)  # ends the run, unless the server is well and it was these messages
-            failure = "no answer in time" if code is None else f"failed with status {code}"
-            raise Unusable(failure, faults.says(error), final=True) from error
+                reason = f"refused with status {faults.status(error)}"
+                raise Unusable(reason, faults.says(error), final=True) from error
+            # It may pass or lie in these messages: nobody can tell, so that it must not count as an answer.
+            raise faults.sentence(error, self._model, messages[-1]["content"]) from error
         return _text_of(completion)
 
     def _send_patiently(

@@ -143,15 +143,17 @@ def load_model(name: str, place: str) -> Any:
 
 
 def save_parts(folder: Path, model: Any, tokenizer: Any, image_processor: Any, weights: Any = None) -> None:
-    """Write all that plain transformers needs to load the model; all or nothing.
+    """Write all that plain transformers needs to load the model; all or nothing, in place of a model that is there.
 
     ``weights`` is the model's state dict, where the model itself does not hold all of it.
 
     Raises:
-        UserError: when the file system refuses.
+        UserError: when ``folder`` holds anything but a model, or the file system refuses.
     """
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / "config.json").is_file():
+        raise UserError(f"cannot write a model to {folder}, which holds other files; choose another folder")
     processor = PROCESSORS[model.config.model_type](image_processor=image_processor, tokenizer=tokenizer)
-    with atomic_path(folder) as temporary, rust_errors_as_os_errors(), quietly():
+    with atomic_path(folder, folder=True) as temporary, rust_errors_as_os_errors(), quietly():
         model.save_pretrained(temporary, state_dict=weights)
         processor.save_pretrained(temporary)
 

@@ -70,7 +70,7 @@ class DualEncoder(nn.Module):
             weights: the state dict of this encoder, where its own parameters are spread over processes.
 
         Raises:
-            UserError: when the file system refuses.
+            UserError: when ``folder`` holds anything but a model, or the file system refuses.
         """
         if weights is not None:
             weights = {name.removeprefix("model."): value for name, value in weights.items()}

@@ -15,6 +15,7 @@ from rebind.models.checkpoint import first_line
 from rebind.models.description import settings_digest, tokenizer_digest, weights_digest
 from rebind.types import UserError
 
+_PLAIN = (bool, int, float, str)
 _SCHEMES = ("hf-hub:", "local-dir:")
 
 
@@ -27,7 +28,12 @@ class OpenClipEncoder(nn.Module):
         model: what open_clip built.
         transform: its inference transform: one PIL picture → (3, H, W).
         tokenizer: its tokenizer: strings → (N, T).
+
+    Attributes:
+        packages: what computes the embeddings besides torch.
     """
+
+    packages = ("open_clip_torch", "torchvision", "timm")
 
     def __init__(self, model: Any, transform: Any, tokenizer: Any) -> None:
         super().__init__()
@@ -96,19 +102,35 @@ class OpenClipEncoder(nn.Module):
         settings = dict(getattr(self.model.visual, "preprocess_cfg", None) or {})
         quick = any(type(module).__name__ == "QuickGELU" for module in self.model.modules())
         context = self.texts([""])["input_ids"].shape[1]
-        inner = getattr(self.tokenizer, "tokenizer", None)  # open_clip's own has none, and one vocabulary
         return {
             "kind": "open_clip",
             "image": settings,
             "resolution": settings.get("size"),
             "padding": f"to {context} tokens",
             "context_length": context,
-            "tokenizer": type(self.tokenizer).__name__ if inner is None else tokenizer_digest(inner),
+            "tokenizer": _tokenizer_digest(self.tokenizer),
             "activation": "quick_gelu" if quick else "the architecture's own",
-            "configuration": settings_digest(str(self.model)),
+            "configuration": settings_digest({"modules": str(self.model), "numbers": _numbers(self.model)}),
             "dtype": str(next(self.model.parameters()).dtype).removeprefix("torch."),
             "weights": weights_digest(self.model),
         }
+
+
+def _numbers(model: nn.Module) -> list[dict[str, Any]]:
+    """What printing the modules does not show, such as the number of heads."""
+    return [
+        {name: value for name, value in vars(module).items() if name != "training" and isinstance(value, _PLAIN)}
+        for module in model.modules()
+    ]
+
+
+def _tokenizer_digest(tokenizer: Any) -> str:
+    """Over the transformers tokenizer within, or the vocabulary of open_clip's own, and how texts are cleaned."""
+    inner = getattr(tokenizer, "tokenizer", None)
+    own = {name: str(getattr(tokenizer, name, None)) for name in ("encoder", "bpe_ranks", "context_length")}
+    cleaning = getattr(getattr(tokenizer, "clean_fn", None), "__name__", None)
+    about = {"kind": type(tokenizer).__name__, **own, "cleaning": cleaning}
+    return settings_digest(about if inner is None else {**about, "inner": tokenizer_digest(inner)})
 
 
 def _parts(name: str) -> tuple[str, str | None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ class PrecomputedEmbeddings:
     A text's key is the text itself, or ``sha256:`` and the hexadecimal digest of its UTF-8 bytes. A picture's key is
     its path or the end of it, from ``val2017/000000000139.jpg`` over ``000000000139.jpg`` to ``000000000139``, the
     longest first; of a rectangle of a picture, such a key with ``#left,top,right,bottom`` behind it; of an encoded
-    picture in a shard, ``sha256:`` and the digest of its bytes.
+    picture in a shard, ``sha256:`` and the digest of its bytes. A key stands for one picture or text only.
 
     Args:
         file: ``.npz`` (no pickles) or ``.safetensors``; each entry a vector (d,) of any floating-point type.
@@ -48,22 +48,23 @@ class PrecomputedEmbeddings:
                     "each entry must be one floating-point vector, all of the same width"
                 )
         self.width = first[0] if first else 0
+        self._owners: dict[str, Hashable] = {}  # key -> the picture or text that was found under it
 
     def find_images(self, pictures: Sequence[tuple[Path | bytes, tuple[int, ...] | None]]) -> np.ndarray:
         """Embeddings (I, d) float32, L2-normalised, of pictures given as file or bytes, and perhaps a rectangle.
 
         Raises:
-            UserError: naming the first that has no entry.
+            UserError: naming the first that has no entry, or shares one with another picture or a text.
         """
-        return self._find("picture", [_picture_keys(*picture) for picture in pictures])
+        return self._find("picture", pictures, [_picture_keys(*picture) for picture in pictures])
 
     def find_texts(self, texts: Sequence[str]) -> np.ndarray:
         """Embeddings (T, d) float32, L2-normalised.
 
         Raises:
-            UserError: naming the first that has no entry.
+            UserError: naming the first that has no entry, or shares one with a picture.
         """
-        return self._find("text", [[text, f"sha256:{sha256(text.encode()).hexdigest()}"] for text in texts])
+        return self._find("text", texts, [[text, f"sha256:{sha256(text.encode()).hexdigest()}"] for text in texts])
 
     def describe(self) -> dict[str, Any]:
         """The file's name, its digest and what is in it."""
@@ -86,7 +87,7 @@ class PrecomputedEmbeddings:
         """Itself: there is nothing to train."""
         return self
 
-    def _find(self, what: str, wanted: list[list[str]]) -> np.ndarray:
+    def _find(self, what: str, things: Sequence[Hashable], wanted: list[list[str]]) -> np.ndarray:
         found = [next((key for key in keys if key in self._vectors), None) for keys in wanted]
         missing = [keys for keys, key in zip(wanted, found, strict=True) if key is None]
         if missing:
@@ -94,10 +95,26 @@ class PrecomputedEmbeddings:
                 f'{self.file} has no embedding of {len(missing)} of {len(wanted)} {what}s; the first is "'
                 f'{missing[0][0][:_SHOWN]}": add it under that key or under "{missing[0][-1]}"'
             )
+        for thing, key, keys in zip(things, found, wanted, strict=True):
+            if key is not None and self._owners.setdefault(key, thing) != thing:
+                other = next((each for each in keys if each != key), key)
+                raise UserError(
+                    f'{self.file}: the key "{key[:_SHOWN]}" fits {_name(self._owners[key])} and {_name(thing)}; give '
+                    f'each one of its own, such as "{other}"'
+                )
         rows = [np.asarray(self._vectors[key], dtype=np.float32) for key in found if key is not None]
         vectors = np.stack(rows) if rows else np.zeros((0, self.width), dtype=np.float32)
         with np.errstate(divide="ignore", invalid="ignore"):  # a vector of zeros becomes NaN, which has its sentence
             return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def _name(thing: Any) -> str:
+    """A picture or text for people."""
+    if isinstance(thing, str):
+        return f'the text "{thing[:_SHOWN]}"'
+    encoded, box = thing
+    name = "an encoded picture" if isinstance(encoded, bytes) else f"the picture {encoded}"
+    return name if box is None else f"the rectangle {box} of {name}"
 
 
 def _picture_keys(picture: Path | bytes, box: tuple[int, ...] | None) -> list[str]:

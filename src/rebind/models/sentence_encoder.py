@@ -21,6 +21,7 @@ from rebind.types import UserError
 
 _FILES = ["*.json", "*.txt", "*.model", "*.safetensors"]  # what is fetched of a hub model, its top and its modules
 _NOT_FILES = ["onnx/*", "openvino/*"]
+TEXTS_ONLY = "a sentence encoder embeds texts only, no pictures; choose benchmarks of texts, such as sugarcrepe++_text"
 _MANY = 1 << 20  # token positions; tokenizers without a limit say 10³⁰
 
 
@@ -89,11 +90,11 @@ class SentenceEncoder(nn.Module):
 
     def images(self, pictures: Sequence[Image.Image]) -> dict[str, Tensor]:
         """Raise UserError: there is no image tower."""
-        raise UserError("a sentence encoder embeds texts only; choose benchmarks of texts, such as sugarcrepe_pp's")
+        raise UserError(TEXTS_ONLY)
 
     def encode_image(self, images: dict[str, Tensor]) -> tuple[Tensor, None, None]:
         """Raise UserError: there is no image tower."""
-        raise UserError("a sentence encoder embeds texts only; choose benchmarks of texts, such as sugarcrepe_pp's")
+        raise UserError(TEXTS_ONLY)
 
     def texts(self, strings: Sequence[str]) -> dict[str, Tensor]:
         """N strings → ``input_ids``, ``attention_mask`` (N, T) and what else the model asks for; long ones are cut."""

@@ -10,7 +10,7 @@ from scipy import sparse
 from scipy.optimize import linprog
 
 from rebind.negatives.blind import BlindScore, Pairs, sample_folds
-from rebind.negatives.telltale import cross_fitted_gaps, pair_features
+from rebind.negatives.telltale import cross_fitted_gaps, pair_features, word_leanings
 
 BINS = 4  # of a judge's certainty
 _LARGEST_PROGRAM = 20_000  # candidates; a balanced choice of each block is a balanced choice of all
@@ -47,6 +47,7 @@ def balance(
     preference: np.ndarray,
     limit: int | None = None,
     allowed: np.ndarray | None = None,
+    words: sparse.csr_array | None = None,
 ) -> np.ndarray:
     """Keep as many candidates as possible such that no judge leans to either side, at any degree of certainty.
 
@@ -65,6 +66,8 @@ def balance(
         limit: keep no more than these.
         allowed: (n,) bool, those that may be kept; all when None. The bins are those of all candidates, so that
             forbidding a few changes little else.
+        words: (W, n) how often each of W words is in the caption of each candidate less in its foil; the choice then
+            also makes every row sum to zero.
 
     Returns:
         rows kept, ascending.
@@ -80,28 +83,28 @@ def balance(
     for block in range(blocks):
         rows = np.flatnonzero(numbers % blocks == block)
         share = None if limit is None else limit // blocks + (block < limit % blocks)
-        kept.append(rows[_solve(gaps[rows], numbers[rows], preference[rows], most[rows], share)])
+        even = [_leanings(gap) for gap in gaps[rows].T] + ([] if words is None else [words[:, rows]])
+        kept.append(rows[_solve(sparse.vstack(even, format="csr"), numbers[rows], preference[rows], most[rows], share)])
     return np.sort(np.concatenate(kept))
 
 
 def _solve(
-    gaps: np.ndarray, samples: np.ndarray, preference: np.ndarray, most: np.ndarray, limit: int | None
+    even: sparse.csr_array, samples: np.ndarray, preference: np.ndarray, most: np.ndarray, limit: int | None
 ) -> np.ndarray:
-    """Rows kept of one block; ``most`` is the largest x of each."""
-    rows = np.arange(len(gaps))
+    """Rows kept of one block; every row of ``even`` sums to zero over them, and ``most`` is the largest x of each."""
+    rows = np.arange(len(samples))
     _, sample = np.unique(samples, return_inverse=True)
     at_most = [sparse.coo_array((np.ones(len(rows)), (sample, rows))).tocsr()]
     bounds = [np.ones(at_most[0].shape[0])]
     if limit is not None:
         at_most.append(sparse.csr_array(np.ones((1, len(rows)))))
         bounds.append(np.array([limit]))
-    leanings = sparse.vstack([_leanings(gap) for gap in gaps.T], format="csr")
     solution = linprog(
         -(1 + preference / 2),
         A_ub=sparse.vstack(at_most, format="csr"),
         b_ub=np.concatenate(bounds),
-        A_eq=leanings,
-        b_eq=np.zeros(leanings.shape[0]),
+        A_eq=even,
+        b_eq=np.zeros(even.shape[0]),
         bounds=np.stack([np.zeros(len(rows)), most], axis=1),
         method="highs",
     )
@@ -124,6 +127,7 @@ def refine(
     limit: int | None = None,
     allowed: np.ndarray | None = None,
     seed: int = 0,
+    every_word: bool = False,
 ) -> Refinement:
     """Balance the candidates against given judges and against a classifier that is trained anew on what remains.
 
@@ -137,6 +141,9 @@ def refine(
         limit: keep no more than these.
         allowed: (n,) bool, those that may be kept, all when None; the classifier learns from all of them.
         seed: of the folds.
+        every_word: also have every word as often in the captions kept as in their foils. A classifier of single words
+            then learns nothing from them, and nothing from any number of such choices put together: what is too rare
+            to be learnt from one would add up. No judge is exempt then; what gives itself away in every case goes.
 
     Returns:
         the choice; its scores add ``classifier``, trained on all candidates, and ``classifier_retrained``, trained on
@@ -150,11 +157,12 @@ def refine(
         return cross_fitted_gaps(features, sample_folds(pairs.samples, seed + number), learn)
 
     judged = dict(gaps) | {"classifier": classifier(everything, 0)}
-    one_sided = _one_sided(judged)
+    one_sided = () if every_word else _one_sided(judged)
+    words = word_leanings(pairs.captions, pairs.foils) if every_word else None
     columns = [gap for name, gap in judged.items() if name not in one_sided] or [np.zeros(len(pairs))]
 
     def choose(limit: int | None = None, allowed: np.ndarray | None = None) -> np.ndarray:
-        return np.isin(rows, balance(np.stack(columns, axis=1), samples, preference, limit, allowed))
+        return np.isin(rows, balance(np.stack(columns, axis=1), samples, preference, limit, allowed, words))
 
     remaining = everything
     for number in range(1, _ROUNDS + 1):

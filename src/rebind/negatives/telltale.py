@@ -8,6 +8,7 @@ import numpy as np
 from scipy import sparse
 from scipy.optimize import minimize
 from scipy.special import expit
+from threadpoolctl import threadpool_limits
 
 from rebind.negatives.word_grams import WordGrams
 
@@ -31,6 +32,32 @@ def pair_features(captions: Sequence[str], foils: Sequence[str], order: int = 3)
     difference = (scaled[: len(captions)] - scaled[len(captions) :]).tocsc()
     difference.eliminate_zeros()
     return difference[:, np.diff(difference.indptr) >= _RARE].tocsr()
+
+
+def word_leanings(captions: Sequence[str], foils: Sequence[str]) -> sparse.csr_array:
+    """(W, n) how often each of W words, case aside, is in a caption less in its foil; words that never differ go."""
+    counts = WordGrams.of([*captions, *foils], order=1).counts(1)
+    difference = (counts[: len(captions)] - counts[len(captions) :]).T.tocsr()
+    difference.eliminate_zeros()
+    return difference[np.diff(difference.indptr) > 0]
+
+
+def two_sided(words: sparse.csr_array) -> np.ndarray:
+    """Which of n pairs have only words that could balance: such as other pairs have on the other side.
+
+    What goes may leave others without a counterpart, so this is asked again until nothing goes.
+
+    Args:
+        words: (W, n) of :func:`word_leanings`.
+    """
+    sides = [(words > 0).astype(float), (words < 0).astype(float)]
+    left = np.ones(words.shape[1], dtype=bool)
+    while True:
+        more, fewer = (side @ left > 0 for side in sides)
+        alone = (more != fewer).astype(float) @ (sides[0] + sides[1]) > 0
+        if not (left & alone).any():
+            return left
+        left &= ~alone
 
 
 def cross_fitted_gaps(features: sparse.csr_array, folds: np.ndarray, learn: np.ndarray) -> np.ndarray:
@@ -64,4 +91,6 @@ def _fit(features: sparse.csr_array) -> np.ndarray:
         value = np.logaddexp(0, -odds).sum() + weights @ weights / 2
         return float(value), weights - transposed @ expit(-odds)
 
-    return minimize(loss, np.zeros(features.shape[1]), jac=True, method="L-BFGS-B", options={"maxiter": 60}).x
+    with threadpool_limits(1, "blas"):  # which sums in another order with every number of threads
+        start = np.zeros(features.shape[1])
+        return minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 60}).x

@@ -13,6 +13,8 @@ from rebind.types import Score
 
 ScoreKey = tuple[str, str, str]
 
+COMPOSITION, RETRIEVAL, RECOGNITION, COVERAGE = "composition", "retrieval", "recognition", "coverage"
+
 PLAIN_OBJECTIVES = ("clip", "siglip")  # trained on whole captions only
 # Okabe and Ito's colours for colour-blind readers; the page lightens them for dark mode. Shapes say the same again.
 COLOURS = ("#6b7280", "#0072b2", "#8a4fbf", "#d04a02", "#00805e", "#b8860b", "#b03a78", "#3b7f95")
@@ -152,13 +154,22 @@ def score_keys(arms: Iterable[Arm]) -> list[ScoreKey]:
 
 
 def composition_measure(arms: Sequence[Arm]) -> Measure | None:
-    """Mean of the swap categories of the first benchmark that has them, else its macro mean, else None."""
-    keys = [key for key in score_keys(arms) if key[2] == "accuracy"]
-    for wanted, name in ((("swap_att", "swap_obj"), "swaps"), (("macro",), "foils (mean over categories)")):
-        for benchmark in dict.fromkeys(key[0] for key in keys):
-            found = tuple(key for key in keys if key[0] == benchmark and key[1] in wanted)
-            if found:
-                return Measure(name, found)
+    """What speaks for composition: the swap categories of a benchmark of foils, or its macro mean, or another's.
+
+    The mean of the swaps of the first benchmark that has them; else the macro mean of the first that has one, plain
+    accuracy before others, such as text, image and group score, whose mean it then is; None without any.
+    """
+    keys = [key for key in score_keys(arms) if subject_of(key) == COMPOSITION]
+    foils = [key for key in keys if key[2] == "accuracy"]
+    for among, wanted, name in (
+        (foils, ("swap_att", "swap_obj"), "swaps"),
+        (foils, ("macro",), "foils (mean over categories)"),
+        (keys, ("macro",), ""),
+    ):
+        found = [key for key in among if key[1] in wanted]
+        if chosen := tuple(key for key in found if key[0] == found[0][0]):
+            over = "categories and metrics" if len(chosen) > 1 else "categories"
+            return Measure(name or f"{chosen[0][0]} (mean over {over})", chosen)
     return None
 
 
@@ -183,6 +194,20 @@ def name_of(key: ScoreKey) -> str:
     name = CATEGORY_NAMES.get(split) or CATEGORY_NAMES.get(benchmark) or split.replace("_", " ")
     said = metric.replace("top", "top-").replace("_per_class", ", classes alike").replace("_", " ")
     return name if metric == "accuracy" else f"{name} {said}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """``a, b and c``."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def subject_of(key: ScoreKey) -> str:
+    """What a score is of: retrieval, recognition, coverage, or, as any other metric, composition."""
+    if "recall@" in key[2]:
+        return RETRIEVAL
+    if key[2].startswith("top"):
+        return RECOGNITION
+    return COVERAGE if key[2] == COVERAGE else COMPOSITION
 
 
 def is_foil_score(key: ScoreKey) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rebind.reports.arms import CATEGORY_NAMES, Arm, Measure, ScoreKey, score_keys
+from rebind.reports.arms import CATEGORY_NAMES, Arm, Measure, ScoreKey, listed, score_keys
 from rebind.reports.statistics import Estimate
 
 AVERAGES = ("macro", "micro")
@@ -75,8 +75,3 @@ def _families(arm: Arm) -> frozenset[str] | None:
     if not lists and any(name in arm.objective for name in HARD_NEGATIVE_OBJECTIVES):
         return None
     return frozenset(str(family) for families in lists for family in families)
-
-
-def listed(names: Sequence[str]) -> str:
-    """``a, b and c``."""
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -10,10 +10,10 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from rebind.reports.arms import COLOURS, DARK_COLOURS, Arm, read_arms
+from rebind.reports.arms import COLOURS, DARK_COLOURS, Arm, is_foil_score, read_arms
 from rebind.reports.pictures import data_uri
-from rebind.reports.plots import category_plot, loss_plots, trade_off_plot
-from rebind.reports.published import published_rows, sources
+from rebind.reports.plots import category_plot, loss_plots, published_plot, trade_off_plot
+from rebind.reports.published import published_tables, published_values, sources
 from rebind.reports.scenes import example_scenes, gazes
 from rebind.reports.table import percent, tabulate
 from rebind.reports.verdict import judge
@@ -47,7 +47,7 @@ def render(arms: Sequence[Arm], title: str) -> str:
     )
     environment.filters |= {"percent": percent, "data_uri": data_uri}
     table = tabulate(arms)
-    published = published_rows(arms)
+    published = published_tables(arms)
     bases = [arm for arm in arms if arm.is_base]
     tuned = [arm for arm in arms if not arm.is_base]
     return environment.get_template("page.html.j2").render(
@@ -60,6 +60,8 @@ def render(arms: Sequence[Arm], title: str) -> str:
         groups=[(group, list(rows)) for group, rows in groupby(table.rows, key=lambda row: row.group)],
         published=published,
         sources=sources(published),
+        published_figure=_markup(published_plot(arms, published)),
+        ticks=any(len(keys) == 1 and is_foil_score(*keys) for keys in published_values(arms)),
         trade_off=_markup(trade_off_plot(arms)),
         categories=_markup(category_plot(arms)),
         losses=[Markup(svg) for svg in loss_plots(tuned)],
@@ -67,7 +69,7 @@ def render(arms: Sequence[Arm], title: str) -> str:
         scenes=example_scenes(arms),
         gazes=gazes(arms),
         training=[(arm, _training(arm)) for arm in arms],
-        environments=_variants(run.results.environment for arm in arms for run in arm.runs),
+        environments=_variants(each for arm in arms for run in arm.runs for each in run.results.environments),
         broken=_broken(arms),
         missing=_missing(arms),
         settings=_settings(arms),

@@ -25,6 +25,7 @@ from rebind.reports.arms import (
     score_keys,
 )
 from rebind.reports.families import AVERAGES, family_split
+from rebind.reports.published import PublishedTable, published_values
 
 # Drawn in these stand-ins, then replaced by CSS variables in the SVG text.
 INK, MUTED, RULE, PAPER = "#010101", "#020202", "#030303", "#040404"
@@ -158,18 +159,41 @@ def _overlap(first: tuple[float, ...], second: tuple[float, ...]) -> float:
     return max(0.0, across) * max(0.0, upward)
 
 
-@mpl.rc_context(STYLE)
 def category_plot(arms: Sequence[Arm]) -> str | None:
-    """A dot and its 95 % interval for each arm and foil category, in per cent; None without any."""
+    """A dot and its 95 % interval for each arm and foil category, in per cent; None without any.
+
+    What others have published of the same category stands behind as grey ticks.
+    """
     keys = [key for key in score_keys(arms) if key[2] == "accuracy" and key[1] not in AVERAGES]
     if not keys:
         return None
     several = len({key[0] for key in keys}) > 1
-    figure, axes = _axes(0.5 + len(keys) * (0.07 * len(arms) + 0.12))
+    split = family_split(arms)
+    seen = split.seen if split else ()
+    names = [f"{name_of(key)} · {key[0]}" if several else name_of(key) for key in keys]
+    marked = [f"{name}\nseen in training" if key in seen else name for name, key in zip(names, keys, strict=True)]
+    measures = [Measure(name, (key,)) for name, key in zip(marked, keys, strict=True)]
+    return _dot_plot(arms, measures, "categories", "Accuracy by foil category and arm", "accuracy, %")
+
+
+def published_plot(arms: Sequence[Arm], tables: Sequence[PublishedTable]) -> str | None:
+    """The same for every measure that others have published; None without any."""
+    measures = [Measure(f"{each.name} · {table.benchmark}", each.keys) for table in tables for each in table.measures]
+    return _dot_plot(arms, measures, "published", "Measured and published numbers", "%") if measures else None
+
+
+@mpl.rc_context(STYLE)
+def _dot_plot(arms: Sequence[Arm], measures: Sequence[Measure], name: str, description: str, unit: str) -> str:
+    """A row for each measure: grey ticks for what others have published, a dot and an interval for each arm."""
+    figure, axes = _axes(0.5 + len(measures) * (0.07 * len(arms) + 0.12))
     spread = 0.78 / max(1, len(arms))
+    foils = all(is_foil_score(key) for measure in measures for key in measure.keys)
+    published = published_values(arms)
     lowest = 0.5
-    for place, key in enumerate(keys):
-        measure = Measure(name_of(key), (key,))
+    for place, measure in enumerate(measures):
+        others = published.get(frozenset(measure.keys), ())
+        lowest = min(lowest, *others, 1.0)
+        axes.vlines([100 * value for value in others], place - 0.42, place + 0.42, MUTED, linewidth=1.3, alpha=0.5)
         for position, arm in enumerate(arms):
             found = measure.of(arm)
             if found is None:
@@ -183,20 +207,16 @@ def category_plot(arms: Sequence[Arm]) -> str | None:
             )
         if place:
             axes.axhline(place - 0.5, color=RULE, linewidth=0.7)
-    if all(is_foil_score(key) for key in keys):
+    if foils:
         axes.axvline(50, color=MUTED, linewidth=1, linestyle=(0, (2, 3)))
-    split = family_split(arms)
-    seen = split.seen if split else ()
-    names = [f"{name_of(key)} · {key[0]}" if several else name_of(key) for key in keys]
-    marked = [f"{name}\nseen in training" if key in seen else name for name, key in zip(names, keys, strict=True)]
-    axes.set_yticks(range(len(keys)), marked, color=INK)
+    axes.set_yticks(range(len(measures)), [measure.name for measure in measures], color=INK)
     axes.tick_params(axis="y", length=0)
     axes.grid(visible=False, axis="y")
     axes.spines["left"].set_visible(False)
-    axes.set_ylim(len(keys) - 0.5, -0.5)
+    axes.set_ylim(len(measures) - 0.5, -0.5)
     axes.set_xlim(100 * max(0.0, lowest - 0.02), 101)
-    axes.set_xlabel("accuracy, %")
-    return _svg(figure, "categories", "Accuracy by foil category and arm", arms)
+    axes.set_xlabel(unit)
+    return _svg(figure, name, description, arms)
 
 
 @mpl.rc_context(STYLE)

@@ -2,79 +2,134 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from rich import box
+from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from rebind.reference import Reference, references
-from rebind.reports.arms import Arm, Measure, score_keys
-from rebind.reports.statistics import Estimate
+from rebind.reference import PublishedNumber, Reference, references
+from rebind.reports.arms import Arm, Measure, ScoreKey, score_keys
+
+ROOM = 10  # columns of a terminal that a measure takes, its name folded
 
 
 @dataclass(frozen=True)
-class Published:
-    """A number of somebody else's: a share between 0 and 1, the model's name and where it stands."""
+class Line:
+    """One model: an arm, or somebody else's as it was published.
 
-    value: float
-    reference: Reference
+    Attributes:
+        model: an arm of the report, or the reference that its numbers stand in.
+        values: a share between 0 and 1 for each measure; None where an arm lacks it.
+    """
+
+    model: Arm | Reference
+    values: tuple[float | None, ...]
+
+    @property
+    def measured(self) -> bool:
+        """Whether it is an arm."""
+        return isinstance(self.model, Arm)
+
+    @property
+    def name(self) -> str:
+        """What to call the model."""
+        return self.model.label if isinstance(self.model, Arm) else self.model.model
 
 
 @dataclass(frozen=True)
-class PublishedRow:
-    """One measure as the arms have it and as others have published it.
+class PublishedTable:
+    """Measures of one benchmark that the same sources give: models as lines, the best first.
 
     Attributes:
         benchmark: its name.
-        name: what the sources call the measure.
-        cells: one estimate per arm; None where the arm lacks it.
-        published: others' numbers, ascending.
+        measures: with the names that the sources use.
+        lines: the arms among the others.
     """
 
     benchmark: str
-    name: str
-    cells: tuple[Estimate | None, ...]
-    published: tuple[Published, ...]
+    measures: tuple[Measure, ...]
+    lines: tuple[Line, ...]
 
 
-def published_rows(arms: Sequence[Arm]) -> list[PublishedRow]:
-    """The measures that some arm and some published number share, in the order of the reference table."""
-    keys = score_keys(arms)
-    found: dict[tuple[str, str], tuple[Measure, list[Published]]] = {}
+def published_values(arms: Sequence[Arm]) -> dict[frozenset[ScoreKey], tuple[float, ...]]:
+    """What others have published for the mean of the scores named by the key, where the arms hold these scores."""
+    values: dict[frozenset[ScoreKey], tuple[float, ...]] = {}
+    for _, number, keys in _shared(arms):
+        values[frozenset(keys)] = (*values.get(frozenset(keys), ()), number.value / 100)
+    return values
+
+
+def published_tables(arms: Sequence[Arm]) -> list[PublishedTable]:
+    """The measures that some arm and some published number share, in the order of the arms' benchmarks."""
+    measures: dict[tuple[str, str], Measure] = {}
+    found: dict[tuple[str, str], dict[str, float]] = {}
+    for reference, number, keys in _shared(arms):
+        name = (reference.benchmark, number.name)
+        measures[name] = Measure(number.name, keys)
+        found.setdefault(name, {})[reference.name] = number.value / 100
+    groups: dict[tuple[str, frozenset[str]], list[tuple[str, str]]] = {}
+    for name, values in found.items():
+        if any(measures[name].of(arm) for arm in arms):
+            groups.setdefault((name[0], frozenset(values)), []).append(name)
+    tables = []
+    for (benchmark, others), names in groups.items():
+        own = tuple(measures[name] for name in names)
+        lines = [Line(references()[other], tuple(found[name][other] for name in names)) for other in others]
+        cells = [(arm, [measure.of(arm) for measure in own]) for arm in arms]
+        lines += [Line(arm, tuple(None if it is None else it.value for it in row)) for arm, row in cells if any(row)]
+        tables.append(PublishedTable(benchmark, own, tuple(sorted(lines, key=_rank))))
+    order = list(dict.fromkeys(key[0] for key in score_keys(arms)))
+    return sorted(tables, key=lambda table: order.index(table.benchmark))
+
+
+def _shared(arms: Sequence[Arm]) -> Iterator[tuple[Reference, PublishedNumber, tuple[ScoreKey, ...]]]:
+    """Each published number that is the mean of scores of which some arm holds each."""
+    held = score_keys(arms)
     for reference in references().values():
         for number in reference.numbers:
-            wanted = number.keys(reference.benchmark, keys)
-            if wanted:
-                row = found.setdefault((reference.benchmark, number.name), (Measure(number.name, wanted), []))
-                row[1].append(Published(number.value / 100, reference))
-    rows = [
-        PublishedRow(
-            benchmark,
-            name,
-            tuple(measure.of(arm) for arm in arms),
-            tuple(sorted(others, key=lambda each: each.value)),
-        )
-        for (benchmark, name), (measure, others) in found.items()
-    ]
-    return [row for row in rows if any(row.cells)]
+            if keys := number.keys(reference.benchmark, held):
+                yield reference, number, keys
 
 
-def sources(rows: Sequence[PublishedRow]) -> list[str]:
-    """Where the published numbers of the rows stand, each source once."""
-    return list(dict.fromkeys(each.reference.source for row in rows for each in row.published))
+def _rank(line: Line) -> tuple[bool, float, str]:
+    known = [value for value in line.values if value is not None]
+    return len(known) < len(line.values), -sum(known) / len(known), line.name
 
 
-def published_table(arms: Sequence[Arm], rows: Sequence[PublishedRow]) -> RichTable:
-    """The rows for the terminal, the published numbers dimmed."""
-    table = RichTable(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, show_edge=False, header_style="bold")
-    table.add_column("per cent", no_wrap=True)
-    for arm in arms:
-        table.add_column(Text(arm.label), justify="right")
-    table.add_column("published")
-    for row in rows:
-        cells = ["–" if cell is None else f"{100 * cell.value:.1f}" for cell in row.cells]
-        others = ", ".join(f"{each.reference.model} {100 * each.value:.1f}" for each in row.published)
-        table.add_row(Text(f"{row.benchmark} · {row.name}"), *cells, Text(others, style="dim"))
-    return table
+def sources(tables: Sequence[PublishedTable]) -> list[str]:
+    """Where the published numbers of the tables stand, each source once."""
+    models = (line.model for table in tables for line in table.lines)
+    return list(dict.fromkeys(model.source for model in models if isinstance(model, Reference)))
+
+
+def print_published(arms: Sequence[Arm], console: Console) -> None:
+    """Print the tables to the terminal, others' lines dimmed and with their source; nothing when there are none."""
+    tables = published_tables(arms)
+    if not tables:
+        return
+    known = sources(tables)
+    console.print("\nBeside published numbers", style="bold")
+    for table in tables:
+        name = max(len(line.name) for line in table.lines) + 4
+        most = max(1, (console.width - max(name, len(table.benchmark))) // ROOM)
+        for first in range(0, len(table.measures), most):
+            console.print(_rich(table, slice(first, first + most), known))
+    said = "; ".join(f"[{number}] {source}" for number, source in enumerate(known, start=1))
+    note = "Dimmed: not measured here; splits, averages and preprocessing may differ."
+    console.print(Text(f"{note} {said}.", style="dim"))
+
+
+def _rich(table: PublishedTable, shown: slice, known: Sequence[str]) -> RichTable:
+    rich = RichTable(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False, header_style="bold")
+    rich.add_column(Text(table.benchmark), no_wrap=True)
+    for measure in table.measures[shown]:
+        rich.add_column(Text(measure.name), justify="right", max_width=ROOM - 1)
+    for line in table.lines:
+        source = f" [{known.index(line.model.source) + 1}]" if isinstance(line.model, Reference) else ""
+        cells = ["–" if value is None else f"{100 * value:.1f}" for value in line.values[shown]]
+        rich.add_row(Text(line.name + source), *cells, style="" if line.measured else "dim")
+    rich.add_row()
+    return rich

@@ -35,6 +35,10 @@ class _ScoreRow(_Record):
     blind: Share | None = None
 
 
+class _Source(_Record):
+    environment: dict[str, Any] = {}
+
+
 class Results(_Record):
     """The whole of one ``results.json``."""
 
@@ -43,7 +47,22 @@ class Results(_Record):
     seed: int
     settings: dict[str, Any] = {}
     environment: dict[str, Any] = {}
+    benchmarks: dict[str, _Source] = {}
     scores: list[_ScoreRow]
+    notes: list[str] = []
+
+    @property
+    def environments(self) -> list[dict[str, Any]]:
+        """Of the newest evaluation, and what was otherwise when a benchmark was measured, its name in brackets."""
+        older = [
+            {
+                name: f"{value} ({benchmark})"
+                for name, value in source.environment.items()
+                if value != self.environment.get(name)
+            }
+            for benchmark, source in self.benchmarks.items()
+        ]
+        return [self.environment, *older]
 
 
 class Concept(_Record):

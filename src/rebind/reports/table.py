@@ -14,19 +14,26 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from rebind.reports.arms import (
+    COMPOSITION,
+    COVERAGE,
+    RECOGNITION,
+    RETRIEVAL,
     Arm,
     Measure,
     ScoreKey,
     composition_measure,
     is_foil_score,
+    listed,
     name_of,
     read_arms,
     score_keys,
+    subject_of,
 )
 from rebind.reports.families import FamilySplit, family_split
+from rebind.reports.published import print_published
 from rebind.reports.statistics import Estimate
 
-GROUPS = ("Composition", "Retrieval", "Recognition", "Other")
+GROUPS = tuple(subject.capitalize() for subject in (COMPOSITION, RETRIEVAL, RECOGNITION, COVERAGE))
 
 
 @dataclass(frozen=True)
@@ -73,6 +80,15 @@ class SummaryTable:
         return " ".join([self._intervals, *([self.split.note] if self.split else [])])
 
     @property
+    def warnings(self) -> list[str]:
+        """What the evaluations noted, such as images that are missing, each once and with the arms that it is of."""
+        noted: dict[str, dict[str, None]] = {}
+        for arm in self.arms:
+            for note in (note for run in arm.runs for note in run.results.notes):
+                noted.setdefault(note, {})[arm.label] = None
+        return [f"{listed(list(labels))}: {note}" for note, labels in noted.items()]
+
+    @property
     def _intervals(self) -> str:
         kinds = {cell.over_seeds for row in self.rows for cell in row.cells if cell is not None}
         over_seeds = "Student's t over seeds"
@@ -100,7 +116,8 @@ def tabulate(arms: Sequence[Arm]) -> SummaryTable:
     rows = []
     composition = composition_measure(arms)
     if composition and len(composition.keys) > 1:
-        rows.append(_row(arms, composition, _group(composition.keys[0], several), f"{composition.name}, both"))
+        name = "swaps, both" if composition.name == "swaps" else composition.name
+        rows.append(_row(arms, composition, _group(composition.keys[0], several), name))
     if split := family_split(arms):
         for measure in split.measures:
             row = _row(arms, measure, _group(measure.keys[0], several), f"{measure.name}, mean")
@@ -128,13 +145,15 @@ def _means(rows: Sequence[Sequence[float | None]]) -> list[float]:
 
 
 def _group(key: ScoreKey, several: bool) -> str:
-    if "_recall@" in key[2]:
-        group = "Retrieval"
-    elif key[2].startswith("top"):
-        group = "Recognition"
-    else:
-        group = "Composition" if key[2] == "accuracy" else "Other"
+    group = subject_of(key).capitalize()
     return f"{group} · {key[0]}" if several else group
+
+
+def _headings(rows: Sequence[Row]) -> list[str]:
+    """For each row the group that begins with it, where it takes the group to tell rows apart; else nothing."""
+    several = any(" · " in row.group for row in rows)
+    before = [None, *(row.group for row in rows)]
+    return [row.group if several and row.group != last else "" for row, last in zip(rows, before, strict=False)]
 
 
 def percent(value: float) -> str:
@@ -164,6 +183,8 @@ def footnote(table: SummaryTable) -> str:
 def print_table(runs: Sequence[Path], console: Console | None = None) -> None:
     """Print the table to the terminal, in several blocks of arms where it is too wide for one; six fit into 80 columns.
 
+    What others have published of the same measures follows.
+
     Raises:
         UserError: when a run folder cannot be read.
     """
@@ -174,12 +195,16 @@ def print_table(runs: Sequence[Path], console: Console | None = None) -> None:
             console.print()
         console.print(_block(table, arms))
     console.print(Text(f"\n{footnote(table)}", style="dim"))
+    for warning in table.warnings:
+        console.print(Text(warning, style="yellow"))
+    print_published(table.arms, console)
 
 
 def _blocks(table: SummaryTable, width: int) -> list[range]:
     """Which arms stand side by side: as few blocks as fit, about as wide as each other."""
     cells = [len(plus_minus(cell)) for row in table.rows for cell in row.cells]
-    room = width - max((len(row.name) + len(row.n) + 1 for row in table.rows), default=0)
+    names = max((len(name) for name in (*_headings(table.rows), *(row.name for row in table.rows))), default=0)
+    room = width - names - max((len(row.n) + 1 for row in table.rows), default=0)
     most = max(1, room // (1 + max(cells, default=8)))
     blocks = math.ceil(len(table.arms) / most)
     ends = [round(len(table.arms) * block / blocks) for block in range(blocks + 1)]
@@ -192,7 +217,10 @@ def _block(table: SummaryTable, arms: range) -> RichTable:
     for arm in arms:
         rich.add_column(Text(table.arms[arm].label), justify="right", overflow="fold")
     rich.add_column("n", justify="right")
-    for row, following in zip(table.rows, (*table.rows[1:], None), strict=True):
+    several = zip(table.rows, (*table.rows[1:], None), _headings(table.rows), strict=True)
+    for row, following, heading in several:
+        if heading:
+            rich.add_row(Text(heading, "bold"))
         shown = [row.cells[arm] for arm in arms]
         best = [cell is not None and cell.value == row.best for cell in shown]
         cells = [Text(plus_minus(cell), "bold" if top else "") for cell, top in zip(shown, best, strict=True)]
@@ -208,6 +236,8 @@ def markdown_table(runs: Sequence[Path]) -> str:
     """
     table = summary_table(runs)
     lines = [["per cent", *(arm.label for arm in table.arms), "n"], ["---"] + ["---:"] * (len(table.arms) + 1)]
-    lines += [[row.name, *(plus_minus(cell).replace("±", " ± ") for cell in row.cells), row.n] for row in table.rows]
+    for row, heading in zip(table.rows, _headings(table.rows), strict=True):
+        lines += [[f"**{heading}**", *[""] * (len(table.arms) + 1)]] if heading else []
+        lines.append([row.name, *(plus_minus(cell).replace("±", " ± ") for cell in row.cells), row.n])
     rows = "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
-    return f"{rows}\n\n{footnote(table)}\n"
+    return "\n\n".join([rows, footnote(table), *table.warnings]) + "\n"

@@ -5,8 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from rebind.reports.arms import Arm, Measure, composition_measure, concept_arm, name_of, read_arms, recognition_measures
-from rebind.reports.families import family_split, listed
+from rebind.reports.arms import (
+    Arm,
+    Measure,
+    composition_measure,
+    concept_arm,
+    listed,
+    name_of,
+    read_arms,
+    recognition_measures,
+)
+from rebind.reports.families import family_split
 from rebind.reports.statistics import Estimate, difference
 from rebind.reports.table import percent
 
@@ -159,7 +168,7 @@ def _description(arms: Sequence[Arm], composition: Measure | None) -> str:
         for arm in arms
         if (found := measure.of(arm)) is not None
     ]
-    reason = "no C2LIP run is among these" if composition else "no caption was tested against a foil here"
+    reason = "no C2LIP run is among these" if composition else "no whole benchmark of composition was scored here"
     if not said:
         return f"There is nothing to judge: {reason}, and no retrieval, zero-shot or retention score is either."
     return f"{reason[0].upper()}{reason[1:]}, so there is nothing to judge: {'; '.join(said)}."

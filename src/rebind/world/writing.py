@@ -101,7 +101,7 @@ def write_world(out: Path, settings: WorldSettings) -> None:
     if out.is_file() or (out.is_dir() and any(out.iterdir())):
         raise UserError(f"{out} exists already; choose another folder or remove it")
     seed, held_out = settings.seed, held_out_conjunctions(settings.seed)
-    with atomic_path(out) as folder:
+    with atomic_path(out, folder=True) as folder:
         for name, part, count, number in (
             ("pretrain", PRETRAINING, settings.pretrain or settings.train, 2),
             ("train", TUNING, settings.train, 3),

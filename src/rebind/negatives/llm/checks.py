@@ -34,7 +34,10 @@ _QUOTES = "\"'“”‘’`*"
 _END = ".!?"
 
 #: Words that add nothing to what a caption says of its picture.
-_NOTHING_SAID = word_set("photo picture image scene shot view very really quite also nice visible shown seen in of")
+_NOTHING_SAID = word_set(
+    "photo picture image scene shot view very really quite also nice visible shown seen in of room place area "
+    "background real actual cute typical regular normal ordinary certain particular"
+)
 
 #: How many words a change may bring or take.
 _MOST_REPLACED = 4

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 
-from rebind.concepts.words import COLOURS, PICTURES, SHADES, word_set
+from rebind.concepts.words import COLOURS, PICTURES, SEVERAL, SHADES, word_set
 from rebind.negatives.lexicon import Value
 from rebind.negatives.lexicon.nouns import read_lines
 from rebind.negatives.rules.editing import Change
@@ -22,6 +22,8 @@ _NOT_REAL = word_set(
 #: People who may well be named after what they wear: "the blue team".
 _DRESSED_ALIKE = word_set("team crowd audience passenger spectator family couple customer worker group")
 _HARDLY = 0.01
+#: Only so many attributes of a text without end are paired with one another.
+_PAIRED = 64
 
 
 @cache
@@ -44,11 +46,13 @@ def _said(scene: Scene) -> list[_Said]:
     """The attributes that a caption gives, where each stands alone in its dimension and means what it seems to."""
     found = []
     for thing in scene.things:
+        if not thing.agrees:
+            continue
         values = [(place, _value(scene, thing, place)) for place in thing.attributes]
         known = [(place, value) for place, value in values if value is not None]
         for place, value in known:
             alone = sum(other.dimension == value.dimension for _, other in known) == 1
-            if alone and _plain(scene, place):
+            if alone and _plain(scene, place) and not _shaded(scene, place):
                 found.append(_Said(thing, place, value))
     return found
 
@@ -64,6 +68,13 @@ def _plain(scene: Scene, place: int) -> bool:
         return False
     capital = scene.reading.words[place].text[:1].isupper() and place > 0
     return not capital and not after.endswith("ed") and scene.reading.kind(place - 1) != "A"
+
+
+def _shaded(scene: Scene, place: int) -> bool:
+    """Whether a word beside a modifier may say more of it or the same: "mustard yellow van", "little small cakes"."""
+    before, kind = scene.lower(place - 1), scene.reading.kind(place - 1)
+    unknown = kind in ("M", "N") and before not in SEVERAL and before not in scene.attributes.words
+    return unknown or scene.lower(place + 1) == "little"
 
 
 def replace_att(scene: Scene) -> Iterator[tuple[Change, ...]]:
@@ -82,7 +93,7 @@ def _likely_first(scene: Scene, said: _Said) -> list[Value]:
 
 def swap_att(scene: Scene) -> Iterator[tuple[Change, ...]]:
     """Two things exchange what is said of them in one dimension."""
-    said = _said(scene)
+    said = _said(scene)[:_PAIRED]
     pairs = [(one, other) for place, one in enumerate(said) for other in said[place + 1 :]]
     for one, other in scene.shuffled(pairs):
         if one.thing is other.thing or scene.nouns.alike(one.thing.noun, other.thing.noun):

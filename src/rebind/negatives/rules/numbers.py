@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rebind.concepts.words import PICTURES, VERBS, third_person, word_set
+from rebind.concepts.words import OFTEN_PLURALS, PICTURES, SEVERAL, VERBS, third_person, word_set
 from rebind.negatives.lexicon.inflection import plural
 from rebind.negatives.rules.editing import Change
 from rebind.negatives.rules.scene import Scene
@@ -12,7 +12,10 @@ from rebind.negatives.rules.things import Thing
 
 NUMBERS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 _SINGULAR_VERBS = {"is": "are", "has": "have", "was": "were", **{third_person(verb): verb for verb in VERBS}}
-_ONE_BY_ONE = word_set("one both each other another pair couple its his her he she it himself herself itself")
+_ONE_BY_ONE = word_set(
+    "one both each other another pair couple its his her he she it himself herself itself alone solo lonely solitary "
+    "individually"
+)
 _SINGLE = word_set("single lone solitary whole entire only sole different separate first second last half")
 _PARTS = word_set(
     "hand foot leg arm eye ear wheel side end way time story level door side half tier piece lane deck seat engine"
@@ -68,13 +71,13 @@ def _plain_place(scene: Scene, thing: Thing) -> bool:
 
 def _agreeing(scene: Scene, thing: Thing) -> tuple[Change, ...] | None:
     """What makes the verb after a thing agree with several; None when it cannot be told."""
-    verbs = [at for at in range(thing.end, len(scene.reading.words)) if _is_singular_verb(scene, at)]
     if scene.lower(thing.end) in ("and", "or", ",", "&"):
         return None
     if thing.phrase.start:
-        return None if thing.end in verbs else ()
+        return None if _is_singular_verb(scene, thing.end) else ()
     if scene.says(("their", "them", "they")):
         return None
+    verbs = [at for at in range(thing.end, len(scene.reading.words)) if _is_singular_verb(scene, at)]
     if not verbs:
         return ()
     own, *further = verbs
@@ -84,7 +87,14 @@ def _agreeing(scene: Scene, thing: Thing) -> tuple[Change, ...] | None:
 
 
 def _is_singular_verb(scene: Scene, place: int) -> bool:
-    return scene.reading.kind(place) == "V" and scene.lower(place) in _SINGULAR_VERBS
+    """Whether a word is a verb in the singular, or may be one that was taken for a noun: "in black sits"."""
+    word, kind = scene.lower(place), scene.reading.kind(place)
+    if kind == "V":
+        return word in _SINGULAR_VERBS
+    if kind != "N" or word not in _SINGULAR_VERBS or scene.lower(place + 1) == "of":
+        return False
+    described = scene.reading.kind(place - 1) == "M" and scene.lower(place - 1) not in SEVERAL | {"different"}
+    return described or word not in OFTEN_PLURALS
 
 
 def _has_own_subject(scene: Scene, place: int) -> bool:

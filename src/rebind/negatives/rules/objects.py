@@ -40,6 +40,11 @@ _INDOORS = frozenset(("room", "fixture", "appliance", "furniture"))
 _EITHER = frozenset(
     ("bench", "park bench", "chair", "table", "picnic table", "cat", "dog", "skateboard", "store", "barn")
 )
+#: What is at one place is not at another; but it may be near, behind or along both of them.
+_AT = word_set(
+    "in on at inside into onto across through down up over off from of outside within is enters entering cross crosses "
+    "crossing"
+)
 _VIEWS = word_set("view up closeup close-up inside outside front scene")
 _NOW_AND_THEN, _AT_HOME = 0.04, 0.2
 #: Kinds whose things are often in one place: only a corpus can tell which are not.
@@ -91,6 +96,8 @@ def _replaceable(scene: Scene, thing: Thing) -> bool:
     bare = not thing.determiner and not thing.plural
     if bare and not (thing.phrase.start == 0 and thing.kind in ALIVE):
         return False
+    if thing.kind in ("room", "outdoors") and thing.phrase.start and before not in _AT:
+        return False
     counted = thing.phrase.number is not None and scene.lower(thing.phrase.number) != "one"
     if (
         thing.kind in ("room", "outdoors")
@@ -102,7 +109,9 @@ def _replaceable(scene: Scene, thing: Thing) -> bool:
         return False
     if (counted and not thing.plural) or (before == "of" and scene.lower(thing.phrase.start - 2) in _COLLECTIVES):
         return False
-    return not any(scene.nouns.alike(other.noun, thing.noun) for other in scene.things if other is not thing)
+    return scene.names[thing.noun] == 1 and not any(
+        scene.nouns.alike(other, thing.noun) for other in scene.names if other != thing.noun
+    )
 
 
 def _candidates(scene: Scene, thing: Thing) -> tuple[str, ...]:

@@ -14,6 +14,8 @@ from rebind.negatives.rules.scene import Scene
 from rebind.negatives.rules.things import Thing
 
 _EACH_OTHER = frozenset(("each", "one", "it", "them", "him", "her", "another"))
+#: Who sits in front of a computer may be said to sit behind it.
+_FACED = frozenset(("behind", "in front of"))
 _BE = frozenset(("is", "are", "was", "were"))
 
 
@@ -94,7 +96,7 @@ def _may_follow(scene: Scene, relation: Relation, place: int) -> bool:
     if scene.lower(thing.end) in ("'s", "’s", "'") or (not thing.determiner and not thing.plural):
         return False
     if "*" in relation.objects:
-        return True
+        return thing.kind != "electronics" or relation.opposite not in _FACED
     if scene.lower(thing.end) == "of":
         return False
     last = thing.noun.rpartition(" ")[2]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TypeVar
 
 from rebind.concepts.phrases import Reading
@@ -24,7 +26,7 @@ class Scene:
         things: what its noun phrases name, in order.
         mentioned: singular names of everything that the picture's captions speak of.
         substitutes: what the corpus speaks of.
-        chance: random numbers of this caption and family.
+        chance: random numbers, begun anew for each family.
         nouns: the lexicon's nouns.
         attributes: the lexicon's attributes.
     """
@@ -43,7 +45,7 @@ class Scene:
 
     def says(self, words: Iterable[str]) -> bool:
         """Whether any of ``words`` stands in the caption."""
-        return not {word.lower for word in self.reading.words}.isdisjoint(words)
+        return not self._words.isdisjoint(words)
 
     def shuffled(self, choices: Iterable[Choice]) -> list[Choice]:
         """The choices in random order."""
@@ -53,8 +55,25 @@ class Scene:
 
     def thing_before(self, place: int) -> Thing | None:
         """The thing whose name ends right before ``place``."""
-        return next((thing for thing in self.things if thing.end == place), None)
+        return self._by_end.get(place)
 
     def thing_from(self, place: int) -> Thing | None:
         """The thing whose phrase begins at ``place``."""
-        return next((thing for thing in self.things if thing.phrase.start == place), None)
+        return self._by_start.get(place)
+
+    @cached_property
+    def names(self) -> Counter[str]:
+        """How many of the things have each name."""
+        return Counter(thing.noun for thing in self.things)
+
+    @cached_property
+    def _words(self) -> frozenset[str]:
+        return frozenset(word.lower for word in self.reading.words)
+
+    @cached_property
+    def _by_end(self) -> dict[int, Thing]:
+        return {thing.end: thing for thing in self.things}
+
+    @cached_property
+    def _by_start(self) -> dict[int, Thing]:
+        return {thing.phrase.start: thing for thing in self.things}

@@ -26,7 +26,7 @@ class RuleNegatives:
     where it has some, speak of is never put in.
 
     The tally: ``captions``, ``without_negative``, ``negatives``, one count for each family, and ``rejected: ...`` with
-    the reason for proposals that were left out.
+    the reason for proposals that were left out, or for captions that are not English.
 
     Attributes:
         families: which kinds of negatives to write.
@@ -34,6 +34,8 @@ class RuleNegatives:
         seed: other negatives with another seed.
         substitutes: file of :class:`rebind.negatives.rules.Substitutes` mined from the same captions; without one the
             lexicon's own everyday nouns stand in.
+        mined: the file follows from the captions and nobody chose it, so that it is no setting: when it changes, the
+            rows are made anew.
         all_captions: write negatives of every caption of a sample, not only of the first.
         name: of the annotation.
         part_size: samples in a part.
@@ -47,6 +49,7 @@ class RuleNegatives:
     seed: int = 0
     substitutes: Path | None = None
     all_captions: bool = False
+    mined: bool = False
     name: str = field(default="negatives", init=False)
     part_size: int = field(default=10_000, init=False)
 
@@ -70,9 +73,18 @@ class RuleNegatives:
             "families": list(self.families),
             "count": self.count,
             "seed": self.seed,
-            "substitutes": None if self.substitutes is None else _digest(self.substitutes),
+            "substitutes": "mined" if self.mined else self._digest_of_substitutes,
             "all_captions": self.all_captions,
         }
+
+    @property
+    def corpus(self) -> str:
+        """A digest of the substitutes, if they were mined."""
+        return self._digest_of_substitutes or "" if self.mined else ""
+
+    @property
+    def _digest_of_substitutes(self) -> str | None:
+        return None if self.substitutes is None else _digest(self.substitutes)
 
     def open(self) -> Callable[[list[Item]], Made]:
         """From items with ``key`` and ``captions``, perhaps ``concepts``, to rows with ``key`` and ``negatives``."""

@@ -34,6 +34,7 @@ class Substitutes:
         pairs: how many speak of two nouns: first -> second -> count, the first being the smaller text.
         attributes: how many captions say each attribute of a noun: noun -> attribute -> count.
         after: how many captions have the noun's phrase right after each word: noun -> word -> count.
+        mined_from: a digest of the captions; empty when nobody took one.
     """
 
     pictures: int = 0
@@ -41,6 +42,7 @@ class Substitutes:
     pairs: dict[str, dict[str, int]] = field(default_factory=dict)
     attributes: dict[str, dict[str, int]] = field(default_factory=dict)
     after: dict[str, dict[str, int]] = field(default_factory=dict)
+    mined_from: str = ""
 
     @classmethod
     def mine(cls, pictures: Iterable[Sequence[str]]) -> Substitutes:
@@ -116,6 +118,7 @@ class Substitutes:
             "pairs": self.pairs,
             "attributes": self.attributes,
             "after": self.after,
+            "mined_from": self.mined_from,
         }
 
     def write(self, path: Path) -> None:

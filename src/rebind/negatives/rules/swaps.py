@@ -55,7 +55,7 @@ def _related(scene: Scene) -> Iterator[_Related]:
         ends = [place + len(words) for words in _PLACES if _stand_at(scene, words, place)][:1]
     for end in ends:
         second = scene.thing_from(end)
-        if second is not None and _apart(scene, first, second):
+        if second is not None and _apart(scene, first, second) and not _speaks_on(scene, first, second):
             yield _Related(first, second)
 
 
@@ -74,6 +74,11 @@ def _apart(scene: Scene, first: Thing, second: Thing) -> bool:
     if not all(scene.nouns.countable(thing.noun) or thing.noun == "people" for thing in (first, second)):
         return False
     return all(thing.determiner or thing.plural or thing.phrase.number is not None for thing in (first, second))
+
+
+def _speaks_on(scene: Scene, first: Thing, second: Thing) -> bool:
+    """Whether "on" says that a person uses a thing, which is then on the person as well: "a woman on her phone"."""
+    return first.is_person and second.kind == "electronics" and scene.lower(second.phrase.start - 1) == "on"
 
 
 def swap_obj(scene: Scene) -> Iterator[tuple[Change, ...]]:

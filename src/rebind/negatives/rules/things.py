@@ -26,6 +26,7 @@ class Thing:
         kind: its kind in the lexicon; empty when it has none.
         plural: whether there are several.
         determiner: the determiner in small letters; empty when there is none.
+        agrees: whether article or number and noun agree; "a hills" or "two woman" are best left alone.
     """
 
     phrase: NounPhrase
@@ -34,6 +35,7 @@ class Thing:
     kind: str
     plural: bool
     determiner: str
+    agrees: bool = True
 
     @property
     def end(self) -> int:
@@ -81,4 +83,4 @@ def _thing(reading: Reading, phrase: NounPhrase, nouns: Nouns) -> Thing:
     misread = plural and determiner in _ONE  # the verb of "a bus stops" read as a plural
     misread |= not plural and number in _SEVERAL  # "two woman"
     kind = "" if is_name or misread else nouns.kind(noun)
-    return Thing(phrase, noun, start, kind, plural, determiner)
+    return Thing(phrase, noun, start, kind, plural, determiner, not misread)

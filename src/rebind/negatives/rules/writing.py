@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from hashlib import blake2b
 
+from rebind.concepts.language import is_english
 from rebind.concepts.phrases import Reading, read_caption
 from rebind.negatives.families import FAMILIES, Foil, edits_between
 from rebind.negatives.lexicon import load_nouns
@@ -68,20 +69,24 @@ def write_foils(
         ['A cat on top of a table.']
     """
     reading, things = _read(caption)
+    counter: Counter[str] = Counter() if rejects is None else rejects
     if not reading.words or _QUESTION.search(caption):
         return []
+    if not is_english(word.lower for word in reading.words):
+        counter["the caption is not English"] += 1
+        return []
     mentioned = frozenset(thing.noun for text in (caption, *others) for thing in _read(text)[1])
-    counter: Counter[str] = Counter() if rejects is None else rejects
+    scene = Scene(reading, things, mentioned, substitutes or _NOTHING_MINED, random.Random())
     order = [family for family in FAMILIES if family in families]
     if count is not None:
-        _chance(seed, caption, "families").shuffle(order)
+        scene.chance.seed(_number(seed, caption, "families"))
+        scene.chance.shuffle(order)
     said = {_normal(text) for text in others}
     foils: dict[str, Foil] = {}
     for family in order:
         if count is not None and len(foils) >= count:
             break
-        chance = _chance(seed, caption, family)
-        scene = Scene(reading, things, mentioned, substitutes or _NOTHING_MINED, chance)
+        scene.chance.seed(_number(seed, caption, family))
         foil = _first_good(scene, family, said | set(foils), counter)
         if foil is not None:
             foils[_normal(foil.caption)] = foil
@@ -98,9 +103,8 @@ def _normal(text: str) -> str:
     return " ".join(text.casefold().split())
 
 
-def _chance(*words: str) -> random.Random:
-    digest = blake2b("\0".join(words).encode(), digest_size=8).digest()
-    return random.Random(int.from_bytes(digest, "big"))
+def _number(*words: str) -> int:
+    return int.from_bytes(blake2b("\0".join(words).encode(), digest_size=8).digest(), "big")
 
 
 def _first_good(scene: Scene, family: str, taken: set[str], rejects: Counter[str]) -> Foil | None:
