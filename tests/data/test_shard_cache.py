@@ -153,21 +153,28 @@ def test_what_was_written_a_moment_ago_is_not_kept(tmp_path, cache):
     assert kept(cache) == []
 
 
-@pytest.mark.parametrize("damage", [lambda data: b"", lambda data: data[:-30], lambda data: b"?" * len(data), "folder"])
+@pytest.mark.parametrize("damage", [lambda data: b"", lambda data: data[:-30], lambda data: b"?" * len(data)])
 def test_a_damaged_index_is_made_anew(tmp_path, cache, damage):
     path = write_samples(tmp_path / "a.tar", 1, 2)
     settle(path)
     _, said = outcome(path)
     (file,) = kept(cache)
     whole = file.read_bytes()
-    if damage == "folder":
-        file.unlink()
-        file.mkdir()
-    else:
-        file.write_bytes(damage(whole))
+    file.write_bytes(damage(whole))
     assert outcome(path)[1] == said
     assert kept(cache) == [file]
     assert file.read_bytes() == whole
+
+
+def test_a_folder_in_place_of_an_index_costs_time_and_no_more(tmp_path, cache):
+    path = write_samples(tmp_path / "a.tar", 1, 2)
+    settle(path)
+    _, said = outcome(path)
+    (file,) = kept(cache)
+    file.unlink()
+    file.mkdir()
+    with pytest.warns(UserWarning, match="it is a folder"):
+        assert outcome(path)[1] == said
 
 
 def test_any_byte_of_an_index_counts(tmp_path, cache):

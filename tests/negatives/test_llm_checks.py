@@ -48,6 +48,7 @@ GOOD = {
         ("3 men with a kite", "5 men with a kite"),
         ("one woman smiles", "six women smile"),
         ("two dogs run", "4 dogs run"),
+        ("many dogs run", "few dogs run"),
     ],
     "add_obj": [
         ("a dog on a couch", "a dog and a parrot on a couch"),

@@ -30,6 +30,7 @@ def test_what_is_used_may_be_on_its_user(caption, family):
     "caption",
     [
         "An elephant walks alone",
+        "A man on skis with a dog next to him",
         "A woman in black sits on a park bench",
         "A boy in an orange t-shirt plays a video game",
         "A train with mirrors on the outside sits on some tracks",

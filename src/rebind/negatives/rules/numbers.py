@@ -13,8 +13,8 @@ from rebind.negatives.rules.things import Thing
 NUMBERS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 _SINGULAR_VERBS = {"is": "are", "has": "have", "was": "were", **{third_person(verb): verb for verb in VERBS}}
 _ONE_BY_ONE = word_set(
-    "one both each other another pair couple its his her he she it himself herself itself alone solo lonely solitary "
-    "individually"
+    "one both each other another pair couple its his her him he she it himself herself itself alone solo lonely "
+    "solitary individually"
 )
 _SINGLE = word_set("single lone solitary whole entire only sole different separate first second last half")
 _PARTS = word_set(
