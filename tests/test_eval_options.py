@@ -139,6 +139,15 @@ def test_out_is_tried_before_the_work(rebind, root, tmp_path):
     assert rebind.refuses(*words, "--out", tmp_path / "mine.json") == said
 
 
+def test_a_base_is_not_replaced_by_what_is_compared_with_it(rebind, root, tmp_path):
+    words = ("eval", root / "siglip", "--benchmark", "sugarcrepe", "--data-root", root, "--out", tmp_path)
+    rebind.succeeds(*words, "--label", "before")
+    before = (tmp_path / "results.json").read_bytes()
+    said = f"the results of {root / 'siglip'} would replace those of --base {tmp_path}; give --out another folder"
+    assert rebind.refuses(*words, "--base", tmp_path) == said
+    assert (tmp_path / "results.json").read_bytes() == before
+
+
 def test_out_may_be_the_file_itself(rebind, root, tmp_path):
     words = ("eval", root / "siglip", "--benchmark", "foils", "--annotations", root / "foils", "--images")
     rebind.succeeds(*words, root / "photos", "--out", tmp_path / "run/results.json")

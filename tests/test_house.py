@@ -65,7 +65,7 @@ COMMANDS = {
     "data inspect": ["source", "--out", "--limit", "--pictures", "--decode"],
     "data pack": ["source", "--out", "--samples-per-shard", "--max-side", "--without-annotations"],
     "negatives": ["[data]", "--captions", "--out", "--backend", "--refine", "--engine", "--jobs", "--address"],
-    "foils": ["data", "--out", "--families", "--share", "--per-family", "--vetoes", "--judge"],  # and --from, --seed
+    "foils": ["data", "--out", "--families", "--share", "--per-family", "--vetoes", "--judge", "--seed"],
     "pictures": ["data", "--backend", "--families", "--filter-by", "--engine", "--jobs", "--address"],
     "neighbours": ["data", "--model", "--count", "--by", "--engine", "--jobs", "--address"],
     "train": ["[recipe]", "--settings"],

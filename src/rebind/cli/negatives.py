@@ -135,17 +135,18 @@ def foils(
     per_family: Annotated[int, typer.Option(help="foils of each family at most", min=1)] = 500,
     vetoes: Annotated[Path | None, typer.Option(help="foils to leave out, as the page writes them")] = None,
     judge: Annotated[list[str] | None, typer.Option(help="a text model as one more blind judge; repeat it")] = None,
+    seed: Annotated[int, typer.Option(help="other samples and foils with another one", min=0)] = 0,
 ) -> None:
     """Make a benchmark of your own captions: foils in SugarCrepe's format that only the picture tells apart.
 
-    They are made by rule, of every caption. More options follow DATA, each with a value: --from annotations takes the
-    negatives that lie beside DATA or in it, such as those of a language model; --seed 1 gives other samples and foils.
+    They are made by rule, of every caption; --from annotations takes the negatives that lie beside DATA or in it, such
+    as those of a language model.
     """
     from rebind.data import open_source
     from rebind.foils import FoilSettings, build_foils, earlier_vetoes, write_foils
     from rebind.negatives.judges import TextJudge
 
-    origin, seed = _origin_and_seed(context.args)
+    origin = _origin(context.args)
     wanted = _split(families)
     source = open_source(data)
     write = _writer(source, origin, wanted)
@@ -160,16 +161,14 @@ def foils(
     say(f"Train without what was held out: rebind train RECIPE --data {quote(str(data))} --leave-out {held_out}")
 
 
-def _origin_and_seed(words: list[str]) -> tuple[str, int]:
+def _origin(words: list[str]) -> str:
+    """What --from says."""
     _, given = options(None, words)
-    if unknown := sorted(given.keys() - {"from", "seed"}):
+    if unknown := sorted(given.keys() - {"from"}):
         raise UserError(f"there is no option --{unknown[0].replace('_', '-')}; `rebind foils --help` names all")
-    origin, seed = given.get("from", "rules"), str(given.get("seed", 0))
-    if origin not in ("rules", "annotations"):
+    if (origin := given.get("from", "rules")) not in ("rules", "annotations"):
         raise UserError(f"--from must be rules or annotations, not {origin!r}")
-    if not seed.isdecimal():
-        raise UserError(f"--seed must be a whole number from 0 on, not {seed!r}")
-    return origin, int(seed)
+    return origin
 
 
 def _split(names: str | None) -> tuple[str, ...] | None:
