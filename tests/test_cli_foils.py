@@ -19,7 +19,6 @@ THINGS = ("cup", "dog", "bus", "hat", "chair", "bird", "box", "cat", "bowl")
 
 @pytest.fixture
 def rebind(monkeypatch, capfd):
-    monkeypatch.setenv("COLUMNS", "200")
     return CommandLine(monkeypatch, capfd)
 
 

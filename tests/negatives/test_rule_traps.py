@@ -92,3 +92,15 @@ def test_work_does_not_grow_with_the_square_of_the_caption():
     sentence = "A man in a red hat is walking two dogs next to an old bench with a blue bag , "
     few, many = (calls_of(partial(write_foils, sentence * times, seed="1")) for times in (50, 200))
     assert many < 6 * few
+
+
+@pytest.mark.parametrize(
+    "caption", ["People loading onto a bus", "A person throwing a frisbee and another trying to block the throw"]
+)
+def test_nothing_is_denied_that_somebody_else_may_not_do(caption):
+    assert not {foil for foil in foils(caption, "negate") if " not " in foil}
+
+
+def test_what_follows_a_thing_is_not_denied_with_it():
+    assert not {foil for foil in foils("A woman lying on her back with knees bent", "negate") if "without" in foil}
+    assert "A woman lying on her back without a hat" in foils("A woman lying on her back with a hat", "negate")

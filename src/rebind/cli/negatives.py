@@ -237,16 +237,18 @@ def _print_refinement(refinement: dict[str, Any]) -> None:
     """Of each family what there was and what remains, and how well both can be told without the picture."""
 
     def cells(pairs: int, score: Any) -> tuple[str, str]:
-        return ("too few to judge" if pairs else "–", "") if score is None else (_per_cent(score), f"{score.n:,}")
+        if score is None:
+            return "too few to judge" if pairs else "–", ""
+        return f"{100 * score.accuracy:.1f} [{100 * score.low:.1f}, {100 * score.high:.1f}]", f"{score.n:,}"
 
-    table = Table("family", "candidates", "kept", "blind before", "n", "blind after", "n", box=box.SIMPLE)
-    for column in table.columns:
-        column.justify = "left" if column.header == "family" else "right"
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)  # fits into 80 columns
+    for title in ("family", "candidates", "kept", "blind before, %", "n", "blind after, %", "n"):
+        table.add_column(title, justify="left" if title == "family" else "right", no_wrap=True)
     for family, made in refinement.items():
         before, after = cells(made.samples, made.before), cells(made.kept, made.after)
         table.add_row(family, f"{made.candidates:,}", f"{made.kept:,}", *before, *after)
     console.print(table)
     say(
         "Blind: how often a classifier of word n-grams, trained on the pairs of other samples, tells a caption from "
-        "its negative; chance is 50%. One pair a sample; 95% intervals are bootstraps over samples."
+        "its negative; chance is 50. One pair a sample; 95 % intervals are bootstraps over samples."
     )

@@ -13,6 +13,7 @@ from rebind.negatives.rules.things import Thing
 _NEGATIVE = word_set("no not n't without never none nobody nothing neither nor cannot rather instead but")
 _BASE = {third_person(verb): verb for verb in VERBS}
 _AMOUNTS = SEVERAL | word_set("lots lot couple number bunch variety other")
+_OTHERS = word_set("another other others")
 _STATES = word_set("in on at a an being")
 
 
@@ -39,6 +40,8 @@ def _can_be_missing(scene: Scene, thing: Thing) -> bool:
         return False
     if not thing.determiner and not thing.plural and thing.noun not in scene.nouns.mass:
         return False
+    if scene.reading.kind(thing.end) == "V":  # "with knees bent": it is not the knees that are denied
+        return False
     return scene.lower(thing.end) not in ("of", "and", ",", "or", "'s", "’s")
 
 
@@ -62,12 +65,17 @@ def _all_of_them(scene: Scene, thing: Thing) -> bool:
 
 def _who_is_not(scene: Scene) -> Iterator[tuple[Change, ...]]:
     thing = _subject(scene)
-    if thing is None or not thing.kind:
+    if thing is None or not thing.kind or _may_be_another(scene, thing):
         return
     word = scene.lower(thing.end)
     if scene.reading.kind(thing.end) == "V" and word.endswith("ing") and word not in gerunds.AFTER_NOUN:
         relative = "who" if thing.is_person else "that"
         yield (Change(thing.end, thing.end, f"{relative} {'are' if thing.plural else 'is'} not"),)
+
+
+def _may_be_another(scene: Scene, thing: Thing) -> bool:
+    """Whether "who is not" may single out somebody else: one of the "people", or one beside "another" that is there."""
+    return scene.says(_OTHERS) or (thing.plural and thing.phrase.number is None and not thing.determiner)
 
 
 def _does_not(scene: Scene) -> Iterator[tuple[Change, ...]]:
