@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from pathlib import Path
 from shlex import quote
 from typing import Annotated, Any
@@ -12,9 +13,16 @@ from rich.table import Table
 from rich.text import Text
 
 from rebind.cli.application import app, console, say
-from rebind.cli.overrides import options, typed_options
+from rebind.cli.overrides import typed_options
 from rebind.cli.workforce import ANY_OPTION, Address, Engine, Jobs
 from rebind.types import UserError
+
+
+class Origin(str, Enum):
+    """Where foils come from."""
+
+    rules = "rules"
+    annotations = "annotations"
 
 
 @app.command(context_settings=ANY_OPTION)
@@ -123,9 +131,8 @@ def neighbours(
         say(f"{written.broken} samples are broken and have none ({examples}).")
 
 
-@app.command(context_settings=ANY_OPTION)
+@app.command()
 def foils(
-    context: typer.Context,
     data: Annotated[Path, typer.Argument(help="captioned images: folder, captions file or shards")],
     out: Annotated[Path, typer.Option(help="folder for the benchmark")],
     families: Annotated[
@@ -135,23 +142,21 @@ def foils(
     per_family: Annotated[int, typer.Option(help="foils of each family at most", min=1)] = 500,
     vetoes: Annotated[Path | None, typer.Option(help="foils to leave out, as the page writes them")] = None,
     judge: Annotated[list[str] | None, typer.Option(help="a text model as one more blind judge; repeat it")] = None,
+    origin: Annotated[
+        Origin, typer.Option("--from", help="written by rule of every caption, or the negatives beside or in DATA")
+    ] = Origin.rules,
     seed: Annotated[int, typer.Option(help="other samples and foils with another one", min=0)] = 0,
 ) -> None:
-    """Make a benchmark of your own captions: foils in SugarCrepe's format that only the picture tells apart.
-
-    They are made by rule, of every caption; --from annotations takes the negatives that lie beside DATA or in it, such
-    as those of a language model.
-    """
+    """Make a benchmark of your own captions: foils in SugarCrepe's format that only the picture tells apart."""
     from rebind.data import open_source
     from rebind.foils import FoilSettings, build_foils, earlier_vetoes, write_foils
     from rebind.negatives.judges import TextJudge
 
-    origin = _origin(context.args)
     wanted = _split(families)
     source = open_source(data)
     write = _writer(source, origin, wanted)
     vetoed = earlier_vetoes(out, vetoes)
-    settings = FoilSettings(wanted, share, per_family, seed=seed, origin=origin)
+    settings = FoilSettings(wanted, share, per_family, seed=seed, origin=origin.value)
     found = build_foils(source, write, settings, vetoed, [TextJudge(model) for model in judge or ()])
     benchmark = write_foils(found, source, out, vetoed)
     _print_foils(found, benchmark.report)
@@ -161,26 +166,16 @@ def foils(
     say(f"Train without what was held out: rebind train RECIPE --data {quote(str(data))} --leave-out {held_out}")
 
 
-def _origin(words: list[str]) -> str:
-    """What --from says."""
-    _, given = options(None, words)
-    if unknown := sorted(given.keys() - {"from"}):
-        raise UserError(f"there is no option --{unknown[0].replace('_', '-')}; `rebind foils --help` names all")
-    if (origin := given.get("from", "rules")) not in ("rules", "annotations"):
-        raise UserError(f"--from must be rules or annotations, not {origin!r}")
-    return origin
-
-
 def _split(names: str | None) -> tuple[str, ...] | None:
     return None if names is None else tuple(name.strip() for name in names.split(","))
 
 
-def _writer(source: Any, origin: str, families: tuple[str, ...] | None) -> Any:
+def _writer(source: Any, origin: Origin, families: tuple[str, ...] | None) -> Any:
     """Whoever writes the negatives that foils are chosen from; says who it is."""
     from rebind.data.annotation_files import has_annotation
     from rebind.foils import annotated_negatives, rule_negatives
 
-    if origin == "annotations":
+    if origin is Origin.annotations:
         say("The foils are chosen from the annotated negatives.")
         return annotated_negatives(source)
     there = source.has_negatives or has_annotation(source, "negatives")
