@@ -21,7 +21,7 @@ from pathlib import Path
 from benchmarks.attention import Rows
 from rebind.data.writing import write_shards
 
-SIZES = {"concepts": (1_000, 10_000, 100_000, 1_000_000), "negatives": (1_000, 10_000, 100_000)}
+SIZES = {"concepts": (1_000, 10_000, 100_000, 1_000_000), "negatives": (1_000, 10_000, 100_000, 1_000_000)}
 SAMPLES = 200_000
 _OPEN = "import sys; from rebind.data import open_source; open_source(sys.argv[1])"
 _COLOURS = ["red", "green", "blue", "white", "black", "brown", "yellow", "grey", "wooden", "plastic", "small", "old"]

@@ -137,3 +137,14 @@ def test_concepts_negatives_pictures_pack_train(rebind, tmp_path):
         ("pictures", kitchen, "--model", painter),
     ):
         assert re.search("captions of .* have changed since `rebind (concepts|negatives)` ran", rebind.refuses(*words))
+
+
+def test_samples_that_an_annotation_does_not_know_are_one_sentence(rebind, tmp_path):
+    kitchen = write_kitchen(tmp_path / "kitchen", 4)
+    rebind.succeeds("concepts", kitchen)
+    with (kitchen / "captions.jsonl").open("a") as lines:
+        lines.write(json.dumps({"image": "0.jpg", "key": "one more", "caption": "a red cup"}) + "\n")
+    outcome = rebind("data", "pack", kitchen, "--out", tmp_path / "shards")
+    assert outcome.status == 0
+    said = f"rebind: 1 of the 5 samples in {kitchen} have no concepts yet; run `rebind concepts` again\n"
+    assert outcome.error == said

@@ -72,6 +72,33 @@ def test_a_flag_that_several_benchmarks_may_mean_is_refused(rebind, root, tmp_pa
     )
 
 
+def test_a_flag_for_which_nothing_is_left_is_refused(rebind, root, tmp_path):
+    words = ("eval", root / "siglip", "--benchmark", "foils", "--out", tmp_path / "out", "--images", root / "photos")
+    said = rebind.refuses(*words, "--annotations", root / "foils", "--foils.annotations", root / "foils")
+    assert said == "--annotations is given beside --foils.annotations, which leaves nothing for it; leave one out"
+
+
+def test_what_fails_leaves_no_empty_folder(rebind, root, tmp_path):
+    rebind.refuses("eval", root / "siglip", "--benchmark", "foils", "--out", tmp_path / "runs/out")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_model_folder_may_be_called_as_a_kind_of_model_is(rebind, root, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sentence").symlink_to(root / "siglip")
+    own = ("--annotations", root / "foils", "--images", root / "photos")
+    rebind.succeeds("eval", "sentence", "--benchmark", "foils", *own, "--concept-attention", 10, "--out", "out")
+    assert counts(tmp_path / "out") == {"foils": 4, "foils_by_concepts": 4}
+
+
+def test_reproducing_reads_flags_as_an_evaluation_does(rebind, root, tmp_path):
+    words = ("reproduce", "siglip-b16/sugarcrepe", "--model", root / "siglip", "--out", tmp_path / "out")
+    said = rebind.refuses(*words, "--sugarcrepe.annotations", tmp_path / "no", "--images", root / "coco/val2017")
+    assert said.startswith(f'benchmark sugarcrepe: "annotations" is {tmp_path}/no, which does not exist')
+    said = rebind.refuses(*words, "--coco.annotations", tmp_path)
+    assert "--coco.annotations is for coco, which is not among sugarcrepe" in said
+
+
 def test_a_place_that_benchmarks_share_may_be_given_once(rebind, root, tmp_path):
     words = ("eval", root / "siglip", "--benchmark", "sugarcrepe,sugarcrepe++", "--out", tmp_path / "out")
     said = rebind.refuses(*words, "--sugarcrepe.annotations", root / "sugarcrepe", "--images", root / "photos")

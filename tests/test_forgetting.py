@@ -8,7 +8,7 @@ from rich.console import Console
 
 from rebind.benchmarks.contract import mean_score
 from rebind.benchmarks.results import EvaluatedModel, Evaluation, write_results
-from rebind.forgetting import forgetting, forgetting_table, points
+from rebind.forgetting import forgetting, forgetting_table, group_of, points
 from rebind.metrics import Outcomes
 from rebind.types import Score, UserError
 
@@ -64,6 +64,11 @@ def test_groups_are_means_of_the_headlines_task_by_task(base, tuned):
     assert [change.group for change in outcome.changes] == ["composition"] * 3 + ["recognition"] * 4
     assert outcome.verdict.startswith("Binding +10.0 points (95 % +")
     assert ", recognition −2.7 points (95 % −" in outcome.verdict
+
+
+def test_every_score_is_of_one_group_and_coverage_of_none():
+    assert [group_of(row) for row in ROWS] == ["composition"] * 3 + ["recognition"] * 4
+    assert group_of(("things", "val", "coverage")) == "coverage"
 
 
 def test_intervals_are_paired_where_items_are_there_and_wider_where_not(base, tuned):

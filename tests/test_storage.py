@@ -1,7 +1,9 @@
 import os
+import re
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -73,6 +75,29 @@ def test_what_a_killed_process_left_is_removed_by_the_next(tmp_path):
         running.communicate()
     write_text(target, "again")
     assert os.listdir(tmp_path) == [target.name]
+
+
+def test_what_another_container_left_is_removed_after_a_day(tmp_path):
+    """Containers may share disk and host name; the process of a number is another one in each."""
+    target = tmp_path / "a.json"
+    with atomic_path(target) as temporary:
+        temporary.write_text("mine")
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    other = tmp_path / f".a.json.0123abcd.{gone.pid}.partial"
+    assert re.fullmatch(rf"\.a\.json\.[0-9a-f]{{8}}\.{os.getpid()}\.partial", temporary.name)
+    download = tmp_path / ".a.json.tar.partial"
+    for path in (other, download):
+        path.write_text("half")
+    write_text(target, "new")
+    assert set(os.listdir(tmp_path)) == {"a.json", other.name, download.name}
+    long_ago = time.time() - 2 * 86_400
+    for path in (other, download):
+        os.utime(path, (long_ago, long_ago))
+    write_text(tmp_path / "a", "no part of it is the name of the other")
+    assert other.exists()
+    write_text(target, "newer")
+    assert set(os.listdir(tmp_path)) == {"a", "a.json", download.name}
 
 
 HOLDING = """

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from rebind.benchmarks import Benchmark, evaluate_model
-from rebind.benchmarks.evaluation import results_of
-from rebind.benchmarks.results import FILE, read_results
+from rebind.benchmarks.results import FILE, read_results, results_of, same_content, torn
 from rebind.training import load_recipe
 from rebind.types import UserError
 
@@ -72,10 +72,10 @@ def evaluate_run(
 
 
 def evaluate_base(base: str, benchmarks: Sequence[Benchmark], tuned: Path, cache: str | None = "none") -> Path:
-    """Evaluate the model that another was tuned from on whatever it lacks of the other's benchmarks.
+    """Evaluate the model that another was tuned from, unless it has been; its own folder stays as it is.
 
-    Results are used where they are of the weights that lie there now, and of the items that the other was scored on. A
-    folder with results and no model is taken as it is.
+    Results of all benchmarks are used if they are of the weights that lie there now, and of the items that the other
+    was scored on, decoded alike. A folder with results and no model is taken as it is.
 
     Args:
         base: a run's folder, a model folder, a hub name, or a folder with results.
@@ -84,25 +84,34 @@ def evaluate_base(base: str, benchmarks: Sequence[Benchmark], tuned: Path, cache
         cache: as for :func:`evaluate_run`.
 
     Returns:
-        The folder with the results of the base: its own if it is a run or holds results, else ``tuned/base``.
+        The folder with the results of the base: its own if they suffice, else ``tuned/base``.
 
     Raises:
-        UserError: when the base cannot be loaded or evaluated.
+        UserError: when the base cannot be loaded or evaluated, or ``tuned/base`` is its own folder.
     """
     from rebind.models import load_encoder
 
-    own = Path(base)
+    own, place = Path(base), tuned / "base"
     has_results = (own / FILE).is_file()
     if has_results and not (own / ("model" if _is_run(own) else "config.json")).exists():
         return own
-    place = own if has_results or _is_run(own) else tuned / "base"
-    label, known = None, {}
-    if (place / FILE).is_file() and (found := results_of(place, load_encoder(model_folder(base)).describe())):
-        label, known = found[0].settings.get("label"), found[1].sources
+    known = [folder for folder in (own, place) if (folder / FILE).is_file()]
+    encoder = load_encoder(model_folder(base)).describe() if known else {}
     wanted = read_results(tuned)[1].sources
-    missing = [each for each in benchmarks if known.get(each.name, {}).get("items") != wanted[each.name]["items"]]
-    if missing:
-        evaluate_run(base, missing, place, label, cache)
+    label, missing = None, list(benchmarks)
+    for folder in known:
+        missing = list(benchmarks)
+        with suppress(UserError):  # damaged, or of other weights
+            model, evaluation, items = results_of(folder, encoder)
+            label = label or model.settings.get("label")
+            whole = evaluation.sources.keys() - torn(evaluation, items)
+            fit = {name for name in whole & wanted.keys() if same_content(evaluation.sources[name], wanted[name])}
+            missing = [each for each in benchmarks if each.name not in fit]
+        if not missing:
+            return folder
+    if has_results and own.resolve() == place.resolve():
+        raise UserError(f"the results of --base {base} would be replaced; give --out another folder than {tuned}")
+    evaluate_run(base, missing, place, label, cache)
     return place
 
 

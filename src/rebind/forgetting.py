@@ -11,15 +11,14 @@ from rich.table import Table
 from rich.text import Text
 
 from rebind.benchmarks.comparison import compare_runs, incomparable, nothing_shared, with_reasons
-from rebind.benchmarks.contract import COVERAGE
 from rebind.benchmarks.coverage import LEAST_COVERAGE, coverage_shares
 from rebind.benchmarks.items import FILE
-from rebind.reports.arms import name_of
+from rebind.reports.arms import CLASSIFICATION, COMPOSITION, RETRIEVAL, name_of, subject_of
 from rebind.reports.runs import Run, read_run
 from rebind.reports.statistics import difference, estimate
-from rebind.types import Score
+from rebind.types import COVERAGE, Score
 
-COMPOSITION, RECOGNITION = "composition", "recognition"
+RECOGNITION = "recognition"  # retrieval and classification
 Key = tuple[str, str, str]
 
 
@@ -152,8 +151,9 @@ def forgetting(base: Path, tuned: Path, benchmarks: Collection[str] | None = Non
 
 
 def group_of(key: Key) -> str:
-    """Whether a (benchmark, split, metric) says something of composition or of recognition."""
-    return RECOGNITION if "recall@" in key[2] or key[2].startswith("top") else COMPOSITION
+    """What a (benchmark, split, metric) says something of: composition or recognition; coverage is of neither."""
+    subject = subject_of(key)
+    return RECOGNITION if subject in (RETRIEVAL, CLASSIFICATION) else subject
 
 
 def points(share: float) -> str:

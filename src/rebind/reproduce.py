@@ -103,7 +103,12 @@ def checkpoint_of(name: str, model: str | None = None) -> str:
 
 
 def reproduce(
-    name: str, out: Path, model: str | None = None, cache: str | Path | None = "none", **files: str | Path
+    name: str,
+    out: Path,
+    model: str | None = None,
+    cache: str | Path | None = "none",
+    data_root: str | Path | None = None,
+    **files: str | Path,
 ) -> Reproduction:
     """Run the evaluation that should give a published number.
 
@@ -112,13 +117,14 @@ def reproduce(
         out: folder for ``results.json``.
         model: folder or hub name of the checkpoint; the reference's own if not given.
         cache: where embeddings are kept, as :func:`rebind.benchmarks.evaluate_model` has it.
-        files: as for :func:`rebind.benchmarks.build_benchmark`: ``data_root``, or the benchmark's files by name.
+        data_root: as for :func:`rebind.benchmarks.build_benchmark`.
+        files: as for :func:`rebind.benchmarks.build_benchmark`: the benchmark's files by name.
 
     Raises:
         UserError: when the name is unknown, no checkpoint is known, or it cannot be loaded or evaluated.
     """
     published, checkpoint = reference(name), checkpoint_of(name, model)
-    benchmark = build_benchmark(published.benchmark, **files)
+    benchmark = build_benchmark(published.benchmark, data_root, **files)
     settings = {"label": published.model, "reproduces": name}
     results = evaluate_model(model_folder(checkpoint), [benchmark], out, settings, cache=cache)
     rows = repeated(published, read_run(out).scores)

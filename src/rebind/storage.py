@@ -6,16 +6,35 @@ import errno
 import glob
 import json
 import os
+import re
 import shutil
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
 from rebind.types import UserError
 
-_HOST = socket.gethostname()
+_FORSAKEN = 86_400  # seconds after which what another container or machine has left half-written may go
+
+
+def _home_of_processes() -> str:
+    """Eight hex digits for where numbers of processes hold: one container of a machine, since the machine was started.
+
+    Containers may share disk and host name, and each has a process 17 of its own.
+    """
+    marks = [socket.gethostname()]
+    with suppress(OSError):  # other systems than Linux have neither file
+        marks.append(Path("/proc/sys/kernel/random/boot_id").read_text())
+    with suppress(OSError):
+        marks.append(os.readlink("/proc/self/ns/pid"))
+    return blake2b("\0".join(marks).encode(), digest_size=4).hexdigest()
+
+
+_HOME = _home_of_processes()
 
 
 @contextmanager
@@ -62,7 +81,7 @@ def atomic_path(path: Path, folder: bool = False) -> Iterator[Path]:
     """Yield a temporary path beside ``path`` for one file; rename it to ``path`` if the block succeeds.
 
     An existing file at ``path`` is replaced. On any error the temporary path is removed; what a process that was killed
-    has left of the same ``path`` is removed, too.
+    has left of the same ``path`` is removed, too; if it ran in another container or on another machine, after a day.
 
     Args:
         path: of the file.
@@ -75,7 +94,7 @@ def atomic_path(path: Path, folder: bool = False) -> Iterator[Path]:
     path = Path(path)
     if not folder:
         require_no_folder(path)
-    temporary = path.with_name(f".{path.name}.{_HOST}.{os.getpid()}.partial")
+    temporary = path.with_name(f".{path.name}.{_HOME}.{os.getpid()}.partial")
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         for left in _left_by_the_killed(path):
@@ -83,7 +102,7 @@ def atomic_path(path: Path, folder: bool = False) -> Iterator[Path]:
         try:
             yield temporary
             if folder and path.is_dir():
-                replaced = path.with_name(f".{path.name}.{os.getpid()}.replaced")
+                replaced = temporary.with_suffix(".replaced")
                 path.rename(replaced)
                 temporary.rename(path)
                 shutil.rmtree(replaced)
@@ -94,12 +113,19 @@ def atomic_path(path: Path, folder: bool = False) -> Iterator[Path]:
 
 
 def _left_by_the_killed(path: Path) -> list[Path]:
-    """Temporary paths of ``path`` whose process no longer runs; other machines that share the disk keep theirs."""
-    left = path.parent.glob(f".{glob.escape(path.name)}.{glob.escape(_HOST)}.*.partial")
-    return [each for each in left if (owner := each.name.split(".")[-2]).isdecimal() and not _runs(int(owner))]
+    """Temporary paths of ``path`` whose process no longer runs."""
+    named = re.compile(re.escape(f".{path.name}.") + r"([0-9a-f]{8})\.(\d+)\.partial")
+    there = path.parent.glob(f".{glob.escape(path.name)}.*.partial")
+    matches = ((each, named.fullmatch(each.name)) for each in there)
+    return [each for each, match in matches if match and not _is_at_work(each, match[1], int(match[2]))]
 
 
-def _runs(process: int) -> bool:
+def _is_at_work(temporary: Path, home: str, process: int) -> bool:
+    """Whether a process runs; one of another home may, until its temporary path was untouched for a day."""
+    if home != _HOME:
+        with suppress(FileNotFoundError):
+            return time.time() - temporary.stat().st_mtime < _FORSAKEN
+        return False
     try:
         os.kill(process, 0)
     except ProcessLookupError:
@@ -127,13 +153,13 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
-def cache_folder(place: str | Path | None = None, default: str = "~/.cache/rebind") -> Path | None:
-    """Where to keep what can be made again: ``place``, else what REBIND_CACHE says, else ``default``.
+def cache_folder(place: str | Path | None = None) -> Path | None:
+    """Where to keep what can be made again: ``place``, else what REBIND_CACHE says, else ``~/.cache/rebind``.
 
     Returns:
         The folder, which need not exist; None for ``none``, and for a user without a home.
     """
-    place = place or os.environ.get("REBIND_CACHE") or default
+    place = place or os.environ.get("REBIND_CACHE") or "~/.cache/rebind"
     try:
         return None if str(place) == "none" else Path(place).expanduser()
     except RuntimeError:  # what pathlib says of those

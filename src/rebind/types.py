@@ -15,6 +15,10 @@ class UserError(ValueError):
     """A mistake the user can mend. Its one sentence names the file, row or field and says what would be right."""
 
 
+class RebindWarning(UserWarning):
+    """What a user should know of and can go on without; the command line prints it as one sentence."""
+
+
 @dataclass(frozen=True)
 class Negative:
     """A hard negative of a sample: a caption that is nearly right, and perhaps a picture for which it is true.
@@ -158,6 +162,10 @@ class LossTerms:
 
     total: Tensor
     parts: dict[str, Tensor] = field(default_factory=dict)
+
+
+COVERAGE = "coverage"  # metric of the share of a split's items whose images could be read
+HEADLINES = ("macro", "micro")  # splits: averages over the categories of a benchmark
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from corpus import captions, write_folder
 
 from command_line import CommandLine
 from killing import contents
+from rebind.storage import only_writer
 
 COMMANDS = {
     "substitutes": ("negatives",),
@@ -56,6 +57,30 @@ def test_the_same_captions_are_not_mined_again_and_a_file_that_was_given_never(r
     assert given.read_bytes() == before
     assert not mined.exists()
     assert "(substitutes: " in rebind.refuses("negatives", photos, "--jobs", 1)
+    assert not mined.exists()
+
+
+@pytest.mark.parametrize("more", [(), ("--refine", "--families", "replace_att")])
+def test_a_command_that_is_refused_does_not_replace_the_substitutes(rebind, tmp_path, more):
+    photos = write_folder(tmp_path / "photos", 40)
+    rebind.succeeds("negatives", photos, *more, "--jobs", 1)
+    before = contents(photos / "annotations")
+    write_captions_of(photos, 60)
+    assert "(seed: 0 there, 1 asked for)" in rebind.refuses("negatives", photos, *more, "--seed", 1, "--jobs", 1)
+    with only_writer(photos / "annotations" / "negatives"):
+        assert "another process is writing" in rebind.refuses("negatives", photos, *more, "--jobs", 1)
+    assert contents(photos / "annotations") == before
+
+
+def test_substitutes_of_which_nobody_knows_what_they_were_mined_from_stay(rebind, tmp_path):
+    photos = write_folder(tmp_path / "photos", 40)
+    file = photos / "annotations" / "substitutes.json"
+    file.parent.mkdir()
+    file.write_text('{"pictures": 9, "nouns": {"zebra": 9, "giraffe": 8, "lion": 7, "cow": 6}}')
+    before = file.read_bytes()
+    rebind.succeeds("negatives", photos, "--families", "replace_obj", "--jobs", 1)
+    assert file.read_bytes() == before
+    assert "giraffe" in (photos / "annotations" / "negatives" / "part-00000.jsonl").read_text()
 
 
 def test_another_minimum_is_refused_before_any_work_and_nothing_is_left_beside(rebind, tmp_path):

@@ -143,8 +143,9 @@ def test_a_folder_is_refined_reads_for_training_and_refuses_other_settings(rebin
     before = contents(photos)
     rebind.succeeds(*words, "--refine")
     assert contents(photos) == before
-    assert f"{annotation} was made with other settings" in rebind.refuses(*words)
-    assert f"{annotation} was made with other settings" in rebind.refuses(*words, "--refine", "--seed", 1)
+    made_otherwise = f"{annotation} was made with other settings"
+    assert f"{made_otherwise} (refine: true there, nothing asked for); remove that" in rebind.refuses(*words)
+    assert f"{made_otherwise} (seed: 0 there, 1 asked for)" in rebind.refuses(*words, "--refine", "--seed", 1)
     assert "--count 2 does not go with --refine" in rebind.refuses(*words, "--refine", "--count", 2)
     assert contents(photos) == before
 
@@ -177,6 +178,24 @@ def test_the_plain_command_still_writes_what_it_wrote(rebind, tmp_path):
     families = [[negative["family"] for negative in row["negatives"]] for row in plain]
     assert all(len(own) == len(set(own)) for own in families)
     assert sum(map(len, families)) > 900
+
+
+def test_plain_negatives_are_not_refined_over(rebind, tmp_path):
+    photos = write_folder(tmp_path / "photos", 40)
+    rebind.succeeds("negatives", photos, "--jobs", 1)
+    before = contents(photos)
+    assert "(refine: nothing there, true asked for); remove" in rebind.refuses("negatives", photos, "--refine")
+    assert contents(photos) == before
+
+
+def test_scores_of_a_refinement_go_with_the_file_that_they_were_about(rebind, tmp_path):
+    words = ("negatives", "--captions", write_captions(tmp_path / "captions.jsonl", 40), "--jobs", 1)
+    out, scores = tmp_path / "o.jsonl", tmp_path / "o.blind.json"
+    rebind.succeeds(*words, "--out", out, "--refine", "--families", "replace_att")
+    assert scores.is_file()
+    rebind.succeeds(*words, "--out", out)
+    assert out.is_file()
+    assert not scores.exists()
 
 
 @pytest.mark.slow

@@ -87,6 +87,25 @@ def test_what_cannot_be_compared_is_named_and_the_rest_compared(tmp_path):
         compare_runs(first, second, ["foils"])
 
 
+def test_files_that_name_no_items_are_compared_by_the_digests_of_their_rows(tmp_path):
+    runs = {
+        "a": write_run(tmp_path / "a", {"add": outcomes(9)}, digest="one"),
+        "same": write_run(tmp_path / "same", {"add": outcomes(7)}, digest="one"),
+        "other": write_run(tmp_path / "other", {"add": outcomes(9)}, digest="two"),
+        "fewer": write_run(tmp_path / "fewer", {"add": outcomes(9)[:99]}, digest="three"),
+        "torn": write_run(tmp_path / "torn", {"add": outcomes(9)[:99]}, digest="one"),
+    }
+    for run in runs.values():  # as the oldest versions wrote them
+        content = json.loads((run / "results.json").read_text())
+        del content["benchmarks"]
+        (run / "results.json").write_text(json.dumps(content))
+    assert [row.benchmark for row in compare_runs(runs["a"], runs["same"])] == ["foils"]
+    for name in ("other", "fewer", "torn"):
+        assert incomparable(runs["a"], runs[name]) == {"foils": "scored on other items"}
+        with pytest.raises(UserError, match=r"share no score: foils \(scored on other items\)"):
+            compare_runs(runs["a"], runs[name])
+
+
 def test_items_of_one_image_count_together(tmp_path):
     first, second = outcomes(150), outcomes(150)
     second[np.flatnonzero(~first)[:12]] = True

@@ -51,7 +51,7 @@ def test_below_99_per_cent_there_is_no_headline_but_a_sentence(encoder, foils):
     results = json.loads(evaluate_model(foils / "model", [benchmark(foils)], foils / "out").read_text())
     [note] = results["notes"]
     assert note.startswith(
-        "foils: only 98.3 % of its items have an image that can be read; below 99% no number is given for the whole"
+        "foils: only 98.3 % of its items have an image that can be read; below 99 % no number is given for the whole"
     )
     assert note == coverage_notes(scores)[0]
     assert "macro" not in {row["split"] for row in results["scores"]}
@@ -119,7 +119,7 @@ def test_half_of_the_images_missing_is_one_sentence_before_any_time_is_spent(foi
         (foils / f"images/{i:03d}.png").unlink()
     images = foils / "images"
     sentence = (
-        rf"^foils: 60 of 120 images are not there, more than 10%; the first is {images}/000.png: "
+        rf"^foils: 60 of 120 images are not there, more than 10 %; the first is {images}/000.png: "
         rf"check that {images} is the right folder and complete$"
     )
     with pytest.raises(UserError, match=sentence):
@@ -140,7 +140,7 @@ def test_a_small_benchmark_cannot_hide_behind_a_large_one(encoder, foils):
         paint(foils / f"images/few{i}.png", i)
     (foils / "images/few3.png").write_bytes(b"nothing")
     few = FoilBenchmark("few", read_foils(foils / "few", foils / "images"))
-    sentence = r"^few: 1 of its 8 images cannot be read .*more than 10%; the first is .*few3.png: "
+    sentence = r"^few: 1 of its 8 images cannot be read .*more than 10 %; the first is .*few3.png: "
     with pytest.raises(UserError, match=sentence):
         evaluate(encoder, [benchmark(foils), few])
 

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from tiny_world import paint, write_foils
 
 from rebind.benchmarks import BENCHMARKS, build_benchmark, evaluate_model
@@ -83,6 +83,14 @@ def test_the_name_of_a_benchmark_says_how_and_the_results_record_it(encoder, fol
         "sugarcrepe": "as stored",
         "foils": "upright",
     }
+    examples = json.loads((folder / "out/examples.json").read_text())
+    seen = {row["pictures"]: row["caption_score"] for row in examples}
+    with torch.inference_mode():
+        text = encoder.encode_text(encoder.texts(["a red circle"])).numpy()[0]
+    stored, upright = official(folder / ROTATED), ImageOps.exif_transpose(Image.open(folder / ROTATED))
+    expected = embedded_alone(encoder, [stored, upright]) @ text
+    assert abs(expected[0] - expected[1]) > 1e-4
+    assert [seen["as stored"], seen["upright"]] == pytest.approx(expected.tolist(), abs=1e-6)
 
 
 def test_the_world_is_upright(world):

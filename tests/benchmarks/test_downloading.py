@@ -4,9 +4,11 @@ import json
 import os
 import signal
 import stat
+import sys
 import tarfile
 import time
 import zipfile
+from urllib.request import Request
 
 import pytest
 import yaml
@@ -19,6 +21,7 @@ from rebind.benchmarks import BENCHMARKS, build_benchmark
 from rebind.benchmarks.downloading import download
 from rebind.benchmarks.downloading.addresses import missing, read_sources
 from rebind.benchmarks.downloading.http_files import Patience
+from rebind.benchmarks.downloading.opening import EncryptedStays, opener
 from rebind.benchmarks.naming import describe
 from rebind.types import UserError
 from tiny_models import build_encoders
@@ -76,7 +79,7 @@ def get_pictures(server, tmp_path, content, suffix="zip", **entry):
     server.files[f"/pictures.{suffix}"] = content
     (tmp_path / "root/sugarcrepe").mkdir(parents=True, exist_ok=True)
     entries = {PICTURES: {"address": f"{server.address}/pictures.{suffix}", **entry}}
-    get(tmp_path / "root", write_list(tmp_path, entries), given={"sugarcrepe": {"annotations"}})
+    get(tmp_path / "root", write_list(tmp_path, entries), given={"sugarcrepe": {"annotations": "elsewhere"}})
     return contents(tmp_path / "root")
 
 
@@ -134,7 +137,7 @@ def test_what_is_there_is_neither_fetched_nor_asked_for(server, published, tmp_p
 
 
 def test_files_that_are_named_by_flags_are_not_fetched(server, published, tmp_path):
-    get(tmp_path / "root", published, given={"sugarcrepe": {"images"}})
+    get(tmp_path / "root", published, given={"sugarcrepe": {"images": "elsewhere"}})
     assert server.gets("/zips/val2017.zip") == []
     assert not (tmp_path / "root/coco").exists()
 
@@ -152,7 +155,7 @@ def test_two_files_of_one_archive_are_fetched_once(server, tmp_path):
     entries = {
         f"karpathy/{name}": {"address": f"{server.address}/caption_datasets.zip", "member": name} for name in names
     }
-    given = {"coco": {"images"}, "flickr30k": {"images"}}
+    given = {name: {"images": "elsewhere"} for name in ("coco", "flickr30k")}
     said = get(tmp_path / "root", write_list(tmp_path, entries), "coco", "flickr30k", given=given)
     assert len(said) == 2
     assert server.gets("/caption_datasets.zip") == [""]
@@ -165,7 +168,7 @@ def test_two_files_of_one_archive_are_fetched_once(server, tmp_path):
 def test_several_archives_make_one_folder(server, tmp_path):
     server.files |= {f"/{i}.zip": zip_of(**{f"VG_100K_{i}/{i}.jpg": b"picture"}) for i in (1, 2)}
     entries = {"visual_genome/images": {"address": [f"{server.address}/1.zip", f"{server.address}/2.zip"]}}
-    get(tmp_path / "root", write_list(tmp_path, entries), "crepe", given={"crepe": {"annotations"}})
+    get(tmp_path / "root", write_list(tmp_path, entries), "crepe", given={"crepe": {"annotations": "elsewhere"}})
     assert set(contents(tmp_path / "root")) == {f"visual_genome/images/VG_100K_{i}/{i}.jpg" for i in (1, 2)}
 
 
@@ -344,6 +347,32 @@ def bomb(zipped):
         (zip_of(**{"C:/evil": b"x"}), "zip", "leads out"),
         (tar_of(("a/../../evil", b"x")), "tar.gz", 'its member "a/../../evil" leads out'),
         (tar_of(("/evil", b"x"), mode="w"), "tar", 'its member "/evil" leads out'),
+        (
+            zip_of(**{"1.jpg/2.jpg": b"2", "1.jpg": b"1"}),
+            "zip",
+            '"1.jpg" cannot be made, since a file and a folder have',
+        ),
+        (
+            zip_of(**{"1.jpg": b"1", "1.jpg/2.jpg": b"2"}),
+            "zip",
+            '"1.jpg/2.jpg" cannot be made, since a file and a folder have',
+        ),
+        (
+            tar_of(("1.jpg", b"1"), ("1.jpg/2.jpg", b"2")),
+            "tar.gz",
+            '"1.jpg/2.jpg" cannot be made, since a file and a folder have',
+        ),
+        (
+            tar_of(("1.jpg/2.jpg", b"2"), ("1.jpg", b"1")),
+            "tar.gz",
+            '"1.jpg" cannot be made, since a file and a folder have',
+        ),
+        (
+            zip_of(**{"1" * 300: b"1"}),
+            "zip",
+            f'pictures.zip is refused: its member "{"1" * 60}" cannot be made, since its name is too',
+        ),
+        (tar_of(("1" * 300, b"1")), "tar.gz", f'"{"1" * 60}" cannot be made, since its name is too long'),
         (linked_zip(), "zip", 'its member "val2017/1.jpg" is a link or a device'),
         (odd_tar(tarfile.SYMTYPE, "/etc/passwd"), "tar", "is a link or a device"),
         (odd_tar(tarfile.LNKTYPE, "/etc/passwd"), "tar", "is a link or a device"),
@@ -361,6 +390,41 @@ def test_archives_that_are_refused(server, tmp_path, content, suffix, message):
         get_pictures(server, tmp_path, content, suffix, member="val2017")
     assert not (tmp_path / "root" / PICTURES).exists()
     assert not list(tmp_path.rglob("evil"))
+
+
+def test_a_bad_archive_of_several_goes_alone(server, tmp_path):
+    good = zip_of(**{"VG_100K_1/1.jpg": b"picture"})
+    server.files |= {"/1.zip": good, "/2.zip": zip_of(**{"../evil": b"x"})}
+    addresses = write_list(
+        tmp_path, {"visual_genome/images": {"address": [f"{server.address}/{i}.zip" for i in (1, 2)]}}
+    )
+    given = {"crepe": {"annotations": "elsewhere"}}
+    with pytest.raises(UserError, match=r"2.zip is refused: its member"):
+        get(tmp_path / "root", addresses, "crepe", given=given)
+    assert list(contents(tmp_path / "root").values()) == [good]
+    server.files["/2.zip"] = zip_of(**{"VG_100K_2/2.jpg": b"picture"})
+    get(tmp_path / "root", addresses, "crepe", given=given)
+    assert [len(server.gets(f"/{i}.zip")) for i in (1, 2)] == [1, 2]
+    assert set(contents(tmp_path / "root")) == {f"visual_genome/images/VG_100K_{i}/{i}.jpg" for i in (1, 2)}
+
+
+def test_what_was_unpacked_whole_needs_neither_server_nor_room(server, tmp_path):
+    content = zip_of(**{"val2017/1.jpg": b"1"})
+    with pytest.raises(UserError, match="holds no other"):
+        get_pictures(server, tmp_path, content, member="other")
+    server.requests.clear()
+    server.ways["/pictures.zip"] = Ways(length=10**15)
+    assert get_pictures(server, tmp_path, b"", member="val2017") == {f"{PICTURES}/1.jpg": b"1"}
+    assert server.requests == []
+
+
+def test_no_redirection_leads_from_an_encrypted_address_to_another():
+    follow = EncryptedStays().redirect_request
+    for old, new in (("https://a/1", "https://b/1"), ("http://a/1", "http://b/1"), ("http://a/1", "https://b/1")):
+        assert follow(Request(old), None, 302, "Found", {}, new).full_url == new
+    with pytest.raises(UserError, match="https://a/1 leads to HTTP://a/1, which is not encrypted"):
+        follow(Request("https://a/1"), None, 302, "Found", {}, "HTTP://a/1")
+    assert any(isinstance(handler, EncryptedStays) for handler in opener().handlers)
 
 
 PROGRAM = """
@@ -438,6 +502,17 @@ def test_datasets_of_the_hub(server, tmp_path):
     )
 
 
+def test_a_disk_that_refuses_a_dataset_of_the_hub_is_named(server, tmp_path):
+    serve_hub(server, {"MMVP/MMVP_VLM/Questions.csv": b"a,b"})
+    entries = {"mmvp_vlm/Questions.csv": "hf://datasets/MMVP/MMVP_VLM/Questions.csv"}
+    place = tmp_path / "root/mmvp_vlm"
+    (place / "MLLM_VLM Images").mkdir(parents=True)
+    (place / ".Questions.csv.hub").write_text("a file")
+    words = ("-c", PROGRAM, tmp_path / "root", write_list(tmp_path, entries), "mmvp_vlm")
+    process = start(words, HF_ENDPOINT=server.address, HF_HOME=str(tmp_path / "hub"), HF_HUB_DISABLE_XET="1")
+    assert f"UserError: cannot write {place}/.Questions.csv.hub: " in process.communicate(timeout=60)[0]
+
+
 @pytest.fixture
 def rebind(monkeypatch, capfd):
     return CommandLine(monkeypatch, capfd)
@@ -479,7 +554,32 @@ def test_what_cannot_be_downloaded_is_said_before_anything_is_fetched(rebind, se
     )
     assert server.requests == []
     assert not (tmp_path / "root").exists()
+    refusal = rebind.refuses(*words, "--benchmark", "labelled_dataset,flickr30k", "--data", "no-one/nothing")
+    assert "flickr30k/images cannot be downloaded for you, so nothing was" in refusal
+    refusal = rebind.refuses(*words, "--addresses", published, "--benchmark", "sugarcrepe,foils")
+    assert refusal.startswith('benchmark foils needs "annotations"')
+    assert server.requests == []
     assert "did you mean sugarcrepe" in rebind.refuses(*words, "--benchmark", "sugarcrep")
+
+
+def test_what_an_evaluation_lacks_besides_files_is_said_first(rebind, server, model, tmp_path, monkeypatch):
+    monkeypatch.setattr("rebind.benchmarks.class_names.find_spec", lambda name: None)
+    places = ("imagenet_r/imagenet-r", "coco/coco_karpathy_test.json", "coco/val2014")
+    entries = {place: f"{server.address}/{place}" for place in places}
+    words = ("eval", model, "--out", tmp_path / "out", "--data-root", tmp_path, "--download")
+    words = (*words, "--addresses", write_list(tmp_path, entries), "--benchmark")
+    assert "names of classes of ImageNet do not come with rebind" in rebind.refuses(*words, "imagenet_r")
+    (tmp_path / "imagenet").mkdir()
+    (tmp_path / "imagenet/classes.json").write_text('{"n01": "a fish"}')
+    assert "templates of ImageNet do not come with rebind" in rebind.refuses(*words, "imagenet_r")
+    monkeypatch.setitem(sys.modules, "spacy", None)
+    assert "shuffle words with spaCy and NLTK" in rebind.refuses(*words, "aro_coco_order")
+    sentence = rebind.refuses(
+        words[0], f"precomputed:{tmp_path}/no.npz", *words[2:], "sugarcrepe", "--concept-attention=10"
+    )
+    assert "gives no image tokens" in sentence
+    assert server.requests == []
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_sentence_offers_a_download_only_where_there_is_one(tmp_path):
@@ -487,6 +587,7 @@ def test_the_sentence_offers_a_download_only_where_there_is_one(tmp_path):
         "sugarcrepe": "8 files from raw.githubusercontent.com and images.cocodataset.org",
         "sugarcrepe++_text": "5 files from raw.githubusercontent.com",
         "winoground": "2 files from huggingface.co",
+        "mmvp_vlm": "1 file and 1 folder from huggingface.co",
         "imagenet_a": "1 file from people.eecs.berkeley.edu",
     }.items():
         with pytest.raises(UserError) as error:

@@ -153,7 +153,7 @@ def test_processes_share_a_shelf_and_may_be_killed(tmp_path):
 def test_where_the_cache_lies(encoder, tmp_path, monkeypatch):
     assert open_cache("none", encoder) is None
     monkeypatch.setenv("REBIND_CACHE", str(tmp_path / "named"))
-    assert open_cache(None, encoder).folder == tmp_path / "named"
+    assert open_cache(None, encoder).folder == tmp_path / "named/embeddings"  # beside named/shards
     assert open_cache(tmp_path / "given", encoder).folder == tmp_path / "given"
     monkeypatch.setenv("REBIND_CACHE", "none")
     assert open_cache(None, encoder) is None

@@ -78,6 +78,20 @@ def test_nothing_goes_below_the_limit_or_without_one(encoder, one, tmp_path):
     assert all(holds(space) for space in spaces)
 
 
+def test_other_files_in_the_folder_neither_count_nor_go(encoder, one, tmp_path):
+    first, second = variants(encoder, 2)
+    for place in ("checkpoint", "checkpoint/images", "a" * 32):
+        (tmp_path / place).mkdir(parents=True, exist_ok=True)
+        (tmp_path / place / "model.safetensors").write_bytes(bytes(99 * one))
+        (tmp_path / place / "model.json").write_text("{}")
+    space = filled(tmp_path, first, opened=90)
+    filled(tmp_path, second, limit=2 * one)
+    assert holds(space)
+    filled(tmp_path, second, limit=1)
+    assert not holds(space)
+    assert len(list(tmp_path.rglob("model.safetensors"))) == 3
+
+
 def test_what_is_in_use_stays_here_and_in_another_process(encoder, one, tmp_path):
     first, second, third = variants(encoder, 3)
     used = filled(tmp_path, first, opened=90)
@@ -120,6 +134,7 @@ def test_processes_that_make_room_at_once_do_not_disturb_each_other(encoder, one
     for worker in workers:
         worker.join()
     assert failures.empty(), failures.get()
+    assert [worker.exitcode for worker in workers] == [0, 0, 0]
     filled(tmp_path / "all", models[0], limit=0)
     assert len({file.parent.parent for file in (tmp_path / "all").rglob("*.safetensors")}) == 1
 

@@ -69,8 +69,8 @@ def test_examples_of_another_model_go_with_its_results(encoder, world, tmp_path)
 
 
 def test_attention_is_the_softmax_of_the_scaled_cosines(encoder, world):
-    item = next(iter(foil_items([build_benchmark("world", data=world)])))
-    row = describe_item(encoder, item, ["a red circle", "a box"], attention_scale=7)
+    item, pictures = next(iter(foil_items([build_benchmark("world", data=world)])))
+    row = describe_item(encoder, item, pictures, ["a red circle", "a box"], attention_scale=7)
     with torch.inference_mode(), Image.open(item.image) as picture:
         pooled, tokens, _ = encoder.encode_image(encoder.images([picture.convert("RGB")]), with_tokens=True)
         texts = encoder.encode_text(encoder.texts([item.caption, item.foil, "a red circle", "a box"]))
@@ -84,10 +84,10 @@ def test_attention_is_the_softmax_of_the_scaled_cosines(encoder, world):
 
 
 def test_examples_take_turns_over_categories_and_depend_on_the_seed_alone(tmp_path):
-    items = [FoilItem("ab"[i % 4 == 0], tmp_path / f"{i}", "caption", "foil") for i in range(40)]
+    items = [(FoilItem("ab"[i % 4 == 0], tmp_path / f"{i}", "caption", "foil"), "upright") for i in range(40)]
     order = list(example_order(items, seed=1))
-    assert sorted(order, key=lambda item: int(item.image.name)) == items
-    assert [item.category for item in order[:20]] == ["b", "a"] * 10
+    assert sorted(order, key=lambda each: int(each[0].image.name)) == items
+    assert [item.category for item, _ in order[:20]] == ["b", "a"] * 10
     assert order == list(example_order(items, seed=1)) != list(example_order(items, seed=2))
 
 
@@ -96,7 +96,7 @@ def test_a_broken_example_is_replaced_by_another(encoder, world, tmp_path):
     (world / "test/held_out/images/0.png").write_bytes(b"")
     evaluate_model(tmp_path / "model", [build_benchmark("world", data=world)], tmp_path / "out")
     examples = json.loads((tmp_path / "out/examples.json").read_text())
-    items = [str(item.image) for item in foil_items([build_benchmark("world", data=world)])]
+    items = [str(item.image) for item, _ in foil_items([build_benchmark("world", data=world)])]
     whole = [image for image in items if not image.endswith("held_out/images/0.png")]
     assert len(examples) == min(EXAMPLES, len(whole)) > len({example["category"] for example in examples})
     assert "held_out/images" not in "".join(example["image"] for example in examples)

@@ -183,7 +183,7 @@ def test_another_model_replaces_all_and_says_so(tmp_path):
     assert [row["benchmark"] for row in content(path)["scores"]] == ["c"]
     assert set(read_items(tmp_path)) == {"c/all/accuracy"}
     assert content(path)["notes"] == [
-        "older results were replaced, not added to: they came from a model of other weights or preprocessing (n)"
+        f"older results were replaced, not added to: those in {tmp_path} came from a model that differs in weights (n)"
     ]
     assert content(write_results(tmp_path, other, evaluation("d")))["notes"] == []
 

@@ -76,7 +76,9 @@ def test_a_kill_between_the_two_files_never_joins_scores_and_items_of_different_
     if what == "adds":
         assert compare_runs(tmp_path / "run", tmp_path / "rival")[0].first == pytest.approx(2 / 3)
     else:
-        with pytest.raises(UserError, match=r"of different evaluations of a.*; evaluate a.* again"):
+        with pytest.raises(
+            UserError, match=r"a \(its evaluation into .*run was stopped while it wrote; evaluate it again"
+        ):
             compare_runs(tmp_path / "run", tmp_path / "rival")
     write_results(tmp_path / "run", MODEL, evaluation("b"))
     if what != "adds":

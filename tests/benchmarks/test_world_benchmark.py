@@ -116,5 +116,5 @@ def test_a_broken_image_drops_its_items_and_is_named(encoder, world):
 def test_too_many_broken_images_are_an_error(encoder, world):
     for i in range(4):
         (world / f"test/scenes/images/{i:06d}.png").write_bytes(b"nothing")
-    with pytest.raises(UserError, match=r"4 of 30 images cannot be read, more than 10%; the first is .*000000.png"):
+    with pytest.raises(UserError, match=r"4 of 30 images cannot be read, more than 10 %; the first is .*000000.png"):
         evaluate(encoder, [build_benchmark("world", data=world)])

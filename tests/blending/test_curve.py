@@ -148,6 +148,17 @@ def test_another_blend_does_not_take_up_the_folder(folder, blended):
         blend(str(folder / "base"), str(folder / "base"), [world(folder)], out, (0.5,))
 
 
+@pytest.mark.parametrize("noted", [["world"], {"world": "0123"}])
+def test_a_blend_of_an_older_version_is_called_so(folder, blended, tmp_path, noted):
+    shutil.copytree(blended[0], tmp_path / "out")
+    for file in (tmp_path / "out").glob("alpha-*/results.json"):
+        content = json.loads(file.read_text())
+        content["settings"]["benchmarks"] = noted
+        file.write_text(json.dumps(content))
+    with pytest.raises(UserError, match=r"alpha-0.00 is of an older version of rebind, .* or remove .*out$"):
+        blend(str(folder / "base"), str(folder / "tuned"), [world(folder)], tmp_path / "out", (0.5, 1.0), max_loss=100)
+
+
 def test_the_same_benchmark_of_other_items_does_not_take_up_the_folder(folder, blended, tmp_path):
     out, _ = blended
     shutil.copytree(folder / "world", tmp_path / "world")

@@ -4,6 +4,7 @@ import pickle
 import pytest
 
 from rebind.concepts import ConceptStage
+from rebind.engine.rules import rules_digest
 from rebind.types import UserError
 
 ITEMS = [
@@ -34,6 +35,7 @@ def test_settings_hold_what_the_rows_depend_on():
     assert json.loads(json.dumps(stage.settings)) == {
         "backend": "textblob",
         "version": stage.extractor.version,
+        "rebind_rules": rules_digest("concepts"),
         "keep_determiners": True,
         "keep_numbers": True,
         "relations": False,

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import warnings
 
 import pytest
 
@@ -18,6 +19,7 @@ from rebind.types import UserError
 
 ONE = Workforce(jobs=1)
 COLOURS = ("red", "green", "blue", "white", "black", "yellow")
+MOVED = "samples of .* were added, removed or moved since `rebind negatives` ran .* give that command again"
 CHANGED = "captions of .* have changed since `rebind negatives` ran .*'k0' on.* give that command again"
 
 
@@ -76,13 +78,45 @@ def test_negatives_of_packed_concepts_are_current(kitchen, captions, tmp_path):
     assert with_negatives(with_concepts(open_source(tmp_path / "out"))).negatives(0)
 
 
-def test_more_samples_in_the_end_are_no_change_and_fewer_are(kitchen, captions):
-    write(kitchen, {**captions, 99: "a lamp"})
-    joined = with_negatives(open_source(kitchen))
+def test_more_samples_in_the_end_are_warned_of(kitchen, captions):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with_negatives(open_source(kitchen))
+    write(kitchen, {**captions, 98: "a lamp", 99: "a lamp"})
+    says = "2 of the 11 samples in .*photos have no negatives yet; run `rebind negatives` again"
+    with pytest.warns(UserWarning, match=says):
+        joined = with_negatives(open_source(kitchen))
     assert joined.negatives(0)
     assert joined.negatives(len(joined) - 1) == ()
-    write(kitchen, {0: captions[0], 1: captions[1]})
-    with pytest.raises(UserError, match=CHANGED):
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda captions: {0: captions[0], 1: captions[1]},
+        lambda captions: {n: caption for n, caption in captions.items() if n != 5},
+        lambda captions: {0: captions[0], 77: "a lamp", **captions},
+        lambda captions: dict(reversed(captions.items())),
+    ],
+    ids=["cut", "removed", "inserted", "moved"],
+)
+def test_other_samples_are_told_from_other_captions(kitchen, captions, change):
+    write(kitchen, change(captions))
+    with pytest.raises(UserError, match=MOVED):
+        with_negatives(open_source(kitchen))
+    annotate_negatives(kitchen, workforce=ONE)
+    with_negatives(open_source(kitchen))
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"), [("parts/00000.json", ""), ("parts/00000.json", '{"made_of": "b"}'), ("settings.json", "[]")]
+)
+def test_a_damaged_record_is_one_sentence(kitchen, name, damage, tmp_path):
+    (kitchen / "annotations" / "negatives" / name).write_text(damage)
+    with pytest.raises(UserError, match=rf"negatives/{name} is damaged; remove .*, and give the command again"):
+        pack(kitchen, tmp_path / "out")
+    if name != "settings.json":
+        annotate_negatives(kitchen, workforce=ONE)
         with_negatives(open_source(kitchen))
 
 

@@ -156,6 +156,20 @@ def test_what_a_negative_was_made_of_is_packed_anew_when_it_changes(kitchen, tmp
     assert open_source(tmp_path / "out").negatives(3)[2].edits == ((0, 2),)
 
 
+def test_neighbours_that_are_gone_from_the_source_are_packed_no_longer(kitchen, tmp_path):
+    out, annotations = tmp_path / "out", kitchen / "annotations"
+    pack(kitchen, out, samples_per_shard=7)
+    for file in annotations.glob("neighbours.*"):
+        file.unlink()
+    lines = (kitchen / "captions.jsonl").read_text().splitlines(keepends=True)
+    (kitchen / "captions.jsonl").write_text("".join(lines[:-5]))
+    pack(kitchen, out, samples_per_shard=7)
+    assert not list((out / "annotations").iterdir())
+    write_annotation(open_source(out), "neighbours", [("a/1.png", ["a/2.png"])], {"model": "somebody's own"})
+    pack(kitchen, out, samples_per_shard=7)
+    assert read_neighbours(open_source(out))[1].tolist() == [2]
+
+
 def test_packed_without_annotations_there_are_no_neighbours(kitchen, tmp_path):
     pack(kitchen, tmp_path / "out", with_annotations=False)
     assert not (tmp_path / "out" / "annotations").exists()
@@ -172,11 +186,37 @@ def test_wrong_neighbours_are_named_before_anything_is_packed(kitchen, tmp_path)
     ("field", "message"),
     [
         ({"of": -1}, "`of` must be the number of one of the captions, from 0, not -1"),
-        ({"edits": [[0, 99]]}, "`edits` must be a list of .start, end. in the caption's characters, not"),
-        ({"edits": {"start": 1}}, "`edits` must be a list of .start, end."),
+        ({"of": "second"}, "`of` must be the number of one of the captions, from 0, not 'second'"),
     ],
 )
 def test_wrong_fields_of_negatives_are_named(kitchen, field, message):
     write_annotation(open_source(kitchen), "negatives", [("a/1.png", [{"caption": "x", **field}])], {})
     with pytest.raises(UserError, match=rf"negatives\.jsonl, key 'a/1\.png': {message}"):
         with_negatives(open_source(kitchen))
+
+
+@pytest.mark.parametrize(
+    ("caption", "edits", "expected"),
+    [
+        ("a blue cup ", [[2, 11]], ["blue cup"]),
+        ("  a blue cup", [[0, 3], [4, 8], [12, 12]], ["a", "blue", ""]),
+        ("a blue cup", [[0, 99]], []),
+        ("a blue cup", [[2, 6.0]], []),
+        ("a blue cup", [[True, 2]], []),
+        ("a blue cup", [1], []),
+        ("a blue cup", [{"start": 2, "end": 6}], []),
+        ("a blue cup", {"start": 2}, []),
+        ("a blue cup", "blue", []),
+    ],
+)
+def test_edits_are_those_of_the_stripped_caption_or_dropped(kitchen, tmp_path, caption, edits, expected):
+    negatives = [("a/1.png", [{"caption": caption, "family": "replace_att", "edits": edits}])]
+    write_annotation(open_source(kitchen), "negatives", negatives, {})
+    for file in (kitchen / "annotations" / NEGATIVE_IMAGES).iterdir():
+        file.unlink()
+    (kitchen / "annotations" / NEGATIVE_IMAGES).rmdir()
+    pack(kitchen, tmp_path / "out")
+    for source in (with_negatives(open_source(kitchen)), open_source(tmp_path / "out")):
+        (found,) = source.negatives(1)
+        assert [found.caption[start:end] for start, end in found.edits] == expected
+        assert found.caption == "a blue cup"

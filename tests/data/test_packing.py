@@ -199,6 +199,59 @@ def test_what_grew_or_shrank_is_packed_anew_where_it_did(photos, tmp_path, write
         assert contents(tmp_path / f"fresh {count}") == contents(out)
 
 
+class Killed(BaseException):
+    """As abrupt as a signal, where it is raised."""
+
+
+def test_stopped_before_the_first_report_it_goes_on(kitchen, tmp_path, monkeypatch):
+    """The moment is that between the first shard and the report that names it."""
+    out = tmp_path / "out"
+    pack(kitchen, tmp_path / "whole", samples_per_shard=3)
+    replace = Path.replace
+
+    def stop(path, target):
+        if target.name == "pack.json" and list(out.glob("*.tar")):
+            raise Killed
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", stop)
+    with pytest.raises(Killed):
+        pack(kitchen, out, samples_per_shard=3)
+    monkeypatch.undo()
+    assert sorted(os.listdir(out)) == ["pack.json", "shard-00000.tar"]
+    with pytest.raises(UserError, match="was packed with samples_per_shard: 3, and now it is 2"):
+        pack(kitchen, out, samples_per_shard=2)
+    pack(kitchen, out, samples_per_shard=3)
+    assert contents(out) == contents(tmp_path / "whole")
+
+
+def test_stopped_while_it_removes_shards_it_says_so_and_goes_on(photos, tmp_path, write_rows, monkeypatch):
+    rows = [{"image": f"{name}.png", "key": f"{n}", "caption": name} for n, name in enumerate(["red", "lime"] * 5)]
+    out = tmp_path / "out"
+    write_rows(photos / "captions.jsonl", rows)
+    pack(photos, out, samples_per_shard=2)
+    write_rows(photos / "captions.jsonl", rows[:3])
+    unlink, removed = Path.unlink, []
+
+    def stop(path, missing_ok=False):
+        if path.suffix == ".tar":
+            if removed:
+                raise Killed
+            removed.append(path)
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", stop)
+    with pytest.raises(Killed):
+        pack(photos, out, samples_per_shard=2)
+    monkeypatch.undo()
+    report = json.loads((out / "pack.json").read_text())
+    assert (report["finished"], len(report["shards"])) == (False, 2)
+    assert len(list(out.glob("*.tar"))) == 4
+    pack(photos, out, samples_per_shard=2)
+    pack(photos, tmp_path / "fresh", samples_per_shard=2)
+    assert contents(out) == contents(tmp_path / "fresh")
+
+
 def test_nothing_is_removed_from_a_folder_that_was_not_packed_here(photos, tmp_path, write_rows):
     write_rows(photos / "captions.jsonl", [{"image": "red.png", "caption": "red"}])
     out = tmp_path / "out"
@@ -209,6 +262,10 @@ def test_nothing_is_removed_from_a_folder_that_was_not_packed_here(photos, tmp_p
         pack(photos, out)
     assert len(list(out.iterdir())) == 2
     (out / ".thesis.partial").unlink()
+    (out / "pack.json").write_text('{"of": "another program"}')
+    with pytest.raises(UserError, match="holds files that were not packed here"):
+        pack(photos, out)
+    (out / "pack.json").unlink()
     pack(photos, out)
     assert sorted(os.listdir(out)) == ["pack.json", "shard-00000.tar"]
 
@@ -253,6 +310,14 @@ def test_a_stream_is_packed_and_goes_on(dataset):
     pack(dataset / "stream.yaml", out, samples_per_shard=5, on_shard=seen.append)
     assert len(seen) == 7
     assert contents(out) == before
+
+
+def test_what_failed_before_its_first_shard_has_claimed_nothing(dataset):
+    (dataset / "late.yaml").write_text("huggingface: saved\nstreaming: true\ncaption: words\n")
+    with pytest.raises(UserError):
+        pack(dataset / "late.yaml", dataset / "out", samples_per_shard=5)
+    (dataset / "late.yaml").write_text("huggingface: saved\nstreaming: true\n")
+    assert pack(dataset / "late.yaml", dataset / "out", samples_per_shard=7)["samples"] == 22
 
 
 def test_samples_of_a_broken_source_are_streamed(kitchen):

@@ -10,7 +10,7 @@ import pytest
 from slow_stage import SlowStage, blocks
 
 from killing import contents, kill_at_random, run_to_the_end, start
-from rebind.engine import Made, Parts, SequenceBlocks, Workforce, join_parts, run_stage
+from rebind.engine import Made, PartBlocks, Parts, SequenceBlocks, Workforce, join_parts, run_stage
 from rebind.storage import only_writer
 from rebind.types import UserError
 
@@ -55,6 +55,17 @@ def test_a_second_run_makes_nothing_anew(tmp_path):
     assert times == {path: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("part-*")}
 
 
+def test_parts_are_known_by_the_number_in_their_name(tmp_path):
+    """Names sort as numbers do up to 99,999."""
+    parts = Parts(tmp_path, "jsonl")
+    for number in (100_000, 99_999, 10_000):
+        parts.write(number, [], Made([{"key": str(each)} for each in range(number % 7)]))
+    assert [(number, record["rows"]) for number, record in parts.records().items()] == [
+        (10_000, 10_000 % 7), (99_999, 99_999 % 7), (100_000, 100_000 % 7)
+    ]  # fmt: skip
+    assert PartBlocks.of(tmp_path).rows == (10_000 % 7, 99_999 % 7, 100_000 % 7)
+
+
 def test_only_what_changed_is_made_anew(tmp_path):
     items = [{"key": f"k{number}", "caption": "a"} for number in range(23)]
     run_stage(SlowStage(), SequenceBlocks(items, 5), tmp_path / "out", ALONE)
@@ -74,6 +85,15 @@ def test_other_settings_are_refused_and_nothing_is_touched(tmp_path):
     with pytest.raises(UserError, match=r'other settings \(greeting: "hello" there, "goodbye" asked for\)'):
         run_stage(SlowStage(greeting="goodbye"), blocks(), tmp_path / "out", ALONE)
     assert contents(tmp_path / "out") == before
+
+
+def test_settings_that_earlier_versions_wrote_down_are_no_other_ones(tmp_path):
+    run_stage(SlowStage(), blocks(), tmp_path / "out", ALONE)
+    file = tmp_path / "out" / "settings.json"
+    file.write_text(json.dumps({"base_url": "http://localhost:8000/v1", **json.loads(file.read_text())}))
+    run_stage(SlowStage(), blocks(), tmp_path / "out", ALONE)
+    with pytest.raises(UserError, match=r"\(greeting: "):
+        run_stage(SlowStage(greeting="goodbye"), blocks(), tmp_path / "out", ALONE)
 
 
 def test_a_strangers_folder_is_refused(tmp_path):

@@ -1,6 +1,8 @@
 import json
+import os
 import re
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -201,7 +203,8 @@ def test_files_of_others_within_its_folders_are_not_removed(shards, write_negati
     write_foils(foils, shards, out)
     (out / mine).parent.mkdir(parents=True, exist_ok=True)
     (out / mine).write_text("mine")
-    with pytest.raises(UserError, match=rf"out holds {mine}, which was not written by `rebind foils`"):
+    named = "deep" if mine.startswith("deep/") else mine  # what lies on top says enough
+    with pytest.raises(UserError, match=rf"out holds {named}, which was not written by `rebind foils`"):
         write_foils(foils, shards, out)
     with pytest.raises(UserError, match="was not written by"):
         earlier_vetoes(out)
@@ -217,3 +220,30 @@ def test_what_file_managers_leave_is_no_obstacle(shards, write_negatives, tmp_pa
         (out / name).write_bytes(b"x")
     write_foils(foils, shards, out)
     assert set(contents(out)) == set(json.loads((out / "report" / "foils.json").read_text())["files"])
+
+
+def test_folders_of_earlier_versions_which_list_folders_are_theirs(shards, write_negatives, tmp_path):
+    foils, out = built(shards, write_negatives, refine=False), tmp_path / "out"
+    report = write_foils(foils, shards, out).report
+    listed = sorted({name.partition("/")[0] for name in report["files"]})
+    assert {"images", "report"} < set(listed)
+    (out / "report" / "foils.json").write_text(json.dumps({**report, "files": listed}))
+    assert earlier_vetoes(out) == []
+    (out / "images2").mkdir()
+    (out / "images2" / "mine.jpg").write_text("mine")
+    with pytest.raises(UserError, match="out holds images2, which"):
+        write_foils(foils, shards, out)
+    (out / "images2" / "mine.jpg").unlink()
+    (out / "images2").rmdir()
+    write_foils(foils, shards, out)
+
+
+def test_a_stranger_on_top_is_named_before_anything_below_is_looked_at(tmp_path, monkeypatch):
+    (tmp_path / "deep" / "down").mkdir(parents=True)
+    looked_at = []
+    for name in ("scandir", "listdir"):
+        original = getattr(os, name)
+        monkeypatch.setattr(os, name, lambda place=".", look=original: looked_at.append(Path(place)) or look(place))
+    with pytest.raises(UserError, match="holds deep, which was not written by"):
+        earlier_vetoes(tmp_path)
+    assert set(looked_at) == {tmp_path}

@@ -1,3 +1,4 @@
+import tracemalloc
 from hashlib import sha256
 from pathlib import Path
 
@@ -57,13 +58,41 @@ def test_a_key_that_fits_several_pictures_is_refused(tmp_path):
     np.savez(tmp_path / "made.npz", **{f"{i}.jpg": np.ones(3) for i in range(10)})
     pictures = [Path(f"/photos/{kind}/{i}.jpg") for kind in ("cat", "dog", "hat") for i in range(10)]
     encoder = load_encoder(f"precomputed:{tmp_path / 'made.npz'}")
-    said = 'key "0.jpg" fits the picture /photos/cat/0.jpg and the picture /photos/dog/0.jpg; .* "/photos/dog/0.jpg"'
+    said = 'key "0.jpg" fits the picture /photos/cat/0.jpg and the picture /photos/dog/0.jpg; .* such as "dog/0.jpg"'
     with pytest.raises(UserError, match=said):
         embed_images(encoder, pictures)
     whole = {f"{picture.parent.name}/{picture.name}": np.eye(30)[row] for row, picture in enumerate(pictures)}
     np.savez(tmp_path / "made.npz", **whole)
     found = embed_images(load_encoder(f"precomputed:{tmp_path / 'made.npz'}"), pictures).embeddings
     assert np.array_equal(found, np.eye(30))
+
+
+def test_one_picture_may_be_spelled_in_several_ways(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for folder in ("val2017", "copy", "other"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "000139.jpg").write_bytes(b"another" if folder == "other" else b"picture")
+    np.savez("made.npz", **{"000139": np.ones(3), "gone": np.ones(3)})
+    encoder = load_encoder("precomputed:made.npz")
+    names = ("val2017/000139.jpg", "x/../val2017/000139.jpg", tmp_path / "val2017/000139.jpg", "copy/000139.jpg")
+    assert len(embed_images(encoder, list(map(Path, names))).embeddings) == 4
+    embed_images(encoder, [Path("gone.jpg"), Path("x/../gone.jpg")])
+    with pytest.raises(
+        UserError, match=r'fits the picture val2017/000139\.jpg and the picture other.* "other/000139.jpg"'
+    ):
+        embed_images(encoder, [Path("other/000139.jpg")])
+    with pytest.raises(UserError, match=r'"gone" fits the picture gone.jpg and the picture no/gone.jpg'):
+        embed_images(encoder, [Path("no/gone.jpg")])
+
+
+def test_the_bytes_of_pictures_are_not_kept(tmp_path):
+    pictures = [bytes([i]) * 100_000 for i in range(20)]
+    np.savez(tmp_path / "made.npz", **{f"sha256:{sha256(each).hexdigest()}": np.ones(3) for each in pictures})
+    encoder = load_encoder(f"precomputed:{tmp_path / 'made.npz'}")
+    tracemalloc.start()
+    encoder.find_images([(bytes(bytearray(each)), None) for each in pictures])
+    assert tracemalloc.get_traced_memory()[0] < 200_000
+    tracemalloc.stop()
 
 
 def test_a_text_is_not_taken_for_a_picture_of_that_name(tmp_path):

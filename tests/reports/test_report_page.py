@@ -14,6 +14,7 @@ from fake_runs import score, write_run
 from PIL import Image
 
 from rebind.reports import verdict, write_report
+from rebind.reports.pictures import open_picture
 from rebind.types import UserError
 
 VOID = {"meta", "img", "br", "link", "input", "hr", "col", "source", "wbr"}
@@ -212,3 +213,12 @@ def test_what_was_other_when_a_benchmark_was_measured_is_said_with_its_name(tmp_
     run = write_run(tmp_path, "SigLIP", 1, rows, environment=now, benchmarks=sources)
     page = write_report([run], tmp_path / "page.html").read_text()
     assert "torch 2.13.0, 2.12.0 (coco) · device cpu</p>" in page
+
+
+def test_a_picture_is_shown_as_the_model_saw_it(tmp_path):
+    """Orientation 6: the stored picture lies on its side, as the code of published benchmarks reads it."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (40, 20)).save(tmp_path / "a.jpg", exif=exif)
+    assert open_picture(tmp_path / "a.jpg").size == (128, 256)
+    assert open_picture(tmp_path / "a.jpg", upright=False).size == (256, 128)

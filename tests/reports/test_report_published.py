@@ -11,7 +11,7 @@ from rebind.reference import references
 from rebind.reports import print_table, summary_table, write_report
 from rebind.reports.arms import read_arms
 from rebind.reports.plots import category_plot, published_plot
-from rebind.reports.published import published_tables, published_values, sources
+from rebind.reports.published import print_published, published_tables, published_values, sources
 
 SPLITS = ("add_obj", "add_att", "replace_att", "replace_obj", "replace_rel", "swap_att", "swap_obj")
 
@@ -84,6 +84,23 @@ def test_runs_on_the_world_have_nothing_published_beside_them(runs, tmp_path):
     stream = io.StringIO()
     print_table(runs, Console(file=stream, width=80))
     assert "published" not in stream.getvalue()
+
+
+def test_the_figure_stands_beside_as_many_rows_as_there_are_narrow_tables(tmp_path):
+    """A figure over two rows that has one table beside it leaves a band empty above the next."""
+    rows = [score("sugarcrepe", split, "accuracy", 0.6) for split in SPLITS]
+    runs = [write_run(tmp_path, "C2LIP", 1, rows)]
+    assert [table.wide for table in published_tables(read_arms(runs))] == [False, True]
+    assert '<figure class="tall">' not in write_report(runs, tmp_path / "page.html").read_text()
+    runs.append(write_run(tmp_path, "SigLIP", 1, [*rows, score("imagenet", "val", "top1", 0.7)]))
+    assert '<figure class="tall">' in write_report(runs, tmp_path / "page.html").read_text()
+
+
+def test_the_terminal_shows_those_that_are_asked_for(tmp_path):
+    stream = io.StringIO()
+    print_published(read_arms(runs_on_photos(tmp_path)), Console(file=stream, width=80), {"imagenet", "world"})
+    assert "imagenet" in stream.getvalue()
+    assert "sugarcrepe" not in stream.getvalue()
 
 
 def test_the_terminal_shows_the_same_dimmed_below_the_table(tmp_path):

@@ -68,7 +68,7 @@ def test_every_block_of_several_benchmarks_is_named_and_none_of_a_single_one(tmp
     rows.append(score("coco", "retrieval", "coverage", 0.9))
     run = write_run(tmp_path, "C2LIP", 1, rows)
     groups = [
-        *("Composition · winoground", "Retrieval · coco", "Retrieval · retrieval", "Recognition · imagenet"),
+        *("Composition · winoground", "Retrieval · coco", "Retrieval · retrieval", "Classification · imagenet"),
         "Coverage · coco",
     ]
     stream = io.StringIO()

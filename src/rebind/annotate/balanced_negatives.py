@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rebind.engine import CANDIDATES, Blocks, Item, Made, PartBlocks, Parts, Stage, Workforce, run_stage
+from rebind.engine.rules import rules_digest
 from rebind.negatives.blind import CaptionModel, Pairs, draw, length_gaps
 from rebind.negatives.families import FAMILIES
 from rebind.negatives.refinement import refine
@@ -19,7 +20,9 @@ from rebind.negatives.rules import RuleNegatives
 from rebind.negatives.telltale import two_sided, word_leanings
 from rebind.types import UserError
 
+REFINE = "refine"  # a setting of the name that the option has
 ALTERNATIVES = 4  # candidates of a sample in one family; with more to choose from, more samples keep one
+RULES = ("annotate/balanced_negatives.py", "negatives")  # where refinement is written
 _PART = 20_000  # samples refined together, up to half as many again in the last part
 
 
@@ -46,7 +49,7 @@ class SeveralByRule:
     @property
     def settings(self) -> dict[str, Any]:
         """Those of the rules, and how often they are run."""
-        return {**self.rules.settings, "alternatives": ALTERNATIVES}
+        return {**self.rules.settings, REFINE: True, "alternatives": ALTERNATIVES}
 
     @property
     def corpus(self) -> str:
@@ -126,8 +129,8 @@ class RefinedNegatives:
     @property
     def settings(self) -> dict[str, Any]:
         """Those of the candidates, how they were refined, and the version of what solves the linear program."""
-        how = {"every_word": True, "alternatives": ALTERNATIVES, "solver": f"scipy {version('scipy')}"}
-        return {**self.candidates, "refined": how}
+        how = {"every_word": True, "alternatives": ALTERNATIVES, "rules": rules_digest(*RULES)}
+        return {**self.candidates, REFINE: True, "refined": {**how, "solver": f"scipy {version('scipy')}"}}
 
     def open(self) -> Callable[[list[Item]], Made]:
         """The work on one part."""
@@ -203,7 +206,7 @@ class CandidateBlocks:
 
 
 def write_refined(
-    stage: Stage, blocks: Blocks, folder: Path, workforce: Workforce
+    stage: Stage, blocks: Blocks, folder: Path, workforce: Workforce, prepare: Callable[[], None] = lambda: None
 ) -> tuple[dict[str, int], CandidateBlocks]:
     """Write candidates into ``folder/candidates`` and those of them that refinement keeps into ``folder``.
 
@@ -212,6 +215,7 @@ def write_refined(
         blocks: captions, in parts as the stage wants them.
         folder: of the annotation.
         workforce: who does the work.
+        prepare: what is to be done before, once the folder is claimed.
 
     Returns:
         the tally of :class:`RefinedNegatives`, and what it was made of.
@@ -226,6 +230,7 @@ def write_refined(
     refined = RefinedNegatives(stage.settings)
     # The whole folder is claimed first: other settings are refused before any work is done.
     with Parts(folder, "jsonl").opened({**refined.settings, "part_size": refined.part_size}):
+        prepare()
         run_stage(stage, blocks, folder / CANDIDATES, workforce)
     written = PartBlocks.of(folder / CANDIDATES)
     candidates = CandidateBlocks(blocks, written, max(1, _PART // stage.part_size))

@@ -10,12 +10,11 @@ import numpy as np
 
 from rebind.annotate.balanced_negatives import Candidate, CandidateBlocks, candidates_of, pairs_of
 from rebind.engine import PartBlocks
-from rebind.negatives.blind import BlindScore, sample_folds
+from rebind.negatives.blind import FEWEST, BlindScore, sample_folds
 from rebind.negatives.families import FAMILIES
 from rebind.negatives.telltale import cross_fitted_gaps, pair_features
 
 JUDGED = 4  # parts that are judged at most, spread evenly, all of them by one judge
-FEWEST = 200  # pairs: from fewer a classifier learns so little that being near chance means nothing
 _SEED = 99  # of the judge's folds, which are not those that the choice was made with
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from rebind.annotate.captions_file import CaptionsFileBlocks, require_other_file
 from rebind.annotate.language_model import one_process_asks, with_answers_kept
 from rebind.data import open_source
 from rebind.engine import Blocks, PartBlocks, Parts, Stage, Workforce, join_parts, run_stage
+from rebind.engine.rules import rules_digest
 from rebind.storage import write_json
 from rebind.types import UserError
 
@@ -45,7 +47,8 @@ def annotate_negatives(
     """Write hard negative captions of every sample into ``annotations/negatives``.
 
     The backend ``rules`` puts in what the source's own captions speak of: what that is stands in
-    ``annotations/substitutes.json``, which is mined from at most 200,000 samples, anew when their captions change.
+    ``annotations/substitutes.json``, which is mined from at most 200,000 samples, anew when their captions or the rules
+    change. A file that does not say what it was mined from is used as it is.
 
     Args:
         data: anything that ``rebind.data.open_source`` opens.
@@ -62,10 +65,11 @@ def annotate_negatives(
     """
     source = open_source(data)
     require_no_file(source, "negatives")
-    stage = build_negatives(backend, settings, SourceBlocks(source, _BLOCK), source.annotations / SUBSTITUTES)
+    stage = build_negatives(backend, settings, source.annotations / SUBSTITUTES)
     folder = source.annotations / "negatives"
-    blocks = SourceBlocks(source, stage.part_size)
-    return _write(stage, blocks, folder, one_process_asks(backend, workforce), folder / BLIND if refine else None)
+    blocks, mine = SourceBlocks(source, stage.part_size), partial(_mine, stage, SourceBlocks(source, _BLOCK))
+    scores = folder / BLIND if refine else None
+    return _write(stage, blocks, folder, one_process_asks(backend, workforce), scores, mine)
 
 
 def negate_file(
@@ -79,71 +83,78 @@ def negate_file(
     """Write hard negatives of every caption in a file, ``{"key", "caption"}`` a line, to ``{"key", "negatives"}``.
 
     Until the last block is done, the parts lie beside ``out.jsonl`` in ``out.jsonl.parts``, and the substitutes in
-    ``out.substitutes.json``, which stay, as do the scores of a refinement in ``out.blind.json``.
+    ``out.substitutes.json``, which stay, as do the scores of a refinement in ``out.blind.json``; where nothing is
+    refined, those of an earlier one go.
 
     Raises:
         UserError: as :func:`annotate_negatives`, and naming file, row and field of what is wrong in the captions.
     """
     require_other_file(captions, out)
-    corpus = CaptionsFileBlocks.of(captions, _BLOCK)
-    stage = build_negatives(backend, settings, corpus, out.with_name(f"{out.stem}.{SUBSTITUTES}"))
+    stage = build_negatives(backend, settings, out.with_name(f"{out.stem}.{SUBSTITUTES}"))
     parts = Parts(out.with_name(f"{out.name}.parts"), "jsonl")
     blocks = CaptionsFileBlocks.of(captions, stage.part_size)
-    scores = out.with_name(f"{out.stem}.{BLIND}") if refine else None
-    written = _write(stage, blocks, parts.folder, one_process_asks(backend, workforce), scores)
+    mine = partial(_mine, stage, CaptionsFileBlocks.of(captions, _BLOCK))
+    scores = out.with_name(f"{out.stem}.{BLIND}")
+    workforce = one_process_asks(backend, workforce)
+    written = _write(stage, blocks, parts.folder, workforce, scores if refine else None, mine)
+    if not refine:
+        scores.unlink(missing_ok=True)
     join_parts(parts, out)
     return replace(written, place=out)
 
 
-def _write(stage: Stage, blocks: Blocks, folder: Path, workforce: Workforce, scores: Path | None) -> NegativeSummary:
+def _write(
+    stage: Stage, blocks: Blocks, folder: Path, workforce: Workforce, scores: Path | None, mine: Callable[[], None]
+) -> NegativeSummary:
     """Write negatives into ``folder``; refined, if there is a file for the scores."""
     if scores is None:
+        # The folder is claimed first: a command that is refused replaces no substitutes.
+        with Parts(folder, "jsonl").opened({**stage.settings, "part_size": stage.part_size}):
+            mine()
         return NegativeSummary(folder, run_stage(stage, blocks, folder, workforce)["tally"])
-    tally, candidates = write_refined(stage, blocks, folder, workforce)
+    tally, candidates = write_refined(stage, blocks, folder, workforce, mine)
     refinement = judge_refinement(tally, candidates, PartBlocks.of(folder))
     write_json(scores, {family: each.as_dict() for family, each in refinement.items()})
     return NegativeSummary(folder, tally, refinement)
 
 
-def build_negatives(backend: str, settings: dict[str, Any], corpus: Blocks, substitutes: Path) -> Stage:
+def build_negatives(backend: str, settings: dict[str, Any], substitutes: Path) -> Stage:
     """The stage that writes negatives.
 
     Args:
         backend: ``rules`` or ``llm``.
         settings: of the backend.
-        corpus: what the rules mine their substitutes from.
-        substitutes: the file that these are kept in; mined when it is not there, or the captions have changed since.
+        substitutes: the file that the rules read theirs from, unless the settings name one; it is mined later.
 
     Raises:
         UserError: when backend or settings are wrong.
     """
     if backend == "rules":
-        return _rules(settings, corpus, substitutes)
+        return _rules(settings, substitutes)
     if backend == "llm":
         return _llm(settings, substitutes.parent)
     raise UserError(f"unknown backend {backend!r} of negatives; choose one of {', '.join(BACKENDS)}")
 
 
-def _rules(settings: dict[str, Any], corpus: Blocks, substitutes: Path) -> Stage:
+def _rules(settings: dict[str, Any], substitutes: Path) -> Stage:
     from rebind.negatives.rules import RuleNegatives
 
     _require_known("rules", settings, _names(RuleNegatives) - {"mined"})
-    settings = _listed(settings)
-    if "substitutes" in settings:
-        return RuleNegatives(**settings)
-    _mine(corpus, substitutes)
-    return RuleNegatives(**settings, substitutes=substitutes, mined=True)
+    return RuleNegatives(**{"substitutes": substitutes, "mined": "substitutes" not in settings, **_listed(settings)})
 
 
-def _mine(corpus: Blocks, file: Path) -> None:
-    """Write the substitutes to ``file``, unless those in it were mined from the same captions."""
-    from rebind.negatives.rules import Substitutes
+def _mine(stage: Stage, corpus: Blocks) -> None:
+    """Write the file of substitutes, unless they were mined from these captions, or nobody knows from what."""
+    from rebind.negatives.rules import RuleNegatives, Substitutes
+    from rebind.negatives.rules.stage import RULES
 
-    captions = blake2b(digest_size=16)
-    for of_item in _evenly(corpus):
-        captions.update(json.dumps(of_item).encode())
-    mined_from = captions.hexdigest()
-    if not file.is_file() or Substitutes.read(file).mined_from != mined_from:
+    if not isinstance(stage, RuleNegatives) or not stage.mined or stage.substitutes is None:
+        return
+    made_of = blake2b(rules_digest(*RULES).encode(), digest_size=16)
+    for captions in _evenly(corpus):
+        made_of.update(json.dumps(captions).encode())
+    mined_from, file = made_of.hexdigest(), stage.substitutes
+    if not file.is_file() or Substitutes.read(file).mined_from not in ("", mined_from):
         replace(Substitutes.mine(_evenly(corpus)), mined_from=mined_from).write(file)
 
 

@@ -146,6 +146,7 @@ KINDS = {
         f"{_DATASETS}/coco_karpathy_test.json, and COCO's val2014 images, https://cocodataset.org",
         {"annotations": "coco/coco_karpathy_test.json", "images": "coco/val2014"},
         25010,
+        check=lambda **_: official_readers(),
     ),
     "aro_flickr30k_order": BenchmarkKind(
         "whether a caption beats four shufflings of its words, on Flickr30k",
@@ -154,5 +155,6 @@ KINDS = {
         f"{_DATASETS}/flickr30k_test.json, and the images, https://shannon.cs.illinois.edu/DenotationGraph",
         {"annotations": "flickr30k/flickr30k_test.json", "images": "flickr30k/images"},
         5000,
+        check=lambda **_: official_readers(),
     ),
 }

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from rebind.benchmarks.contract import COVERAGE, Benchmark
-from rebind.types import Score
+from rebind.benchmarks.contract import Benchmark
+from rebind.types import COVERAGE, Score
 
 
 def with_blind(benchmark: Benchmark, scores: Sequence[Score], images: np.ndarray, texts: np.ndarray) -> list[Score]:

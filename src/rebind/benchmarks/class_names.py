@@ -45,17 +45,23 @@ def class_prompts(
     if classes is not None and (prompts := _ready_prompts(classes)) is not None:
         _check_known(labels, prompts, classes)
         return {label: prompts[label] for label in labels}
-    if classes is not None:
-        names = _names_for(labels, _read_names(classes), str(classes))
-    elif imagenet:
-        names = _names_for(labels, _literal(ast.literal_eval, _NAMES, "names of classes", "classes"), "open_clip_torch")
+    if classes is not None or imagenet:
+        names = _names_for(labels, _given_names(classes), str(classes or "open_clip_torch"))
     else:
         names = {label: label.replace("_", " ") for label in labels}
-    if templates is not None:
-        patterns = read_templates(templates)
-    else:
-        patterns = _literal(_patterns, _TEMPLATES, "templates", "templates") if imagenet else [PLAIN_TEMPLATE]
+    patterns = _given_templates(templates) if templates is not None or imagenet else [PLAIN_TEMPLATE]
     return {label: [pattern.replace(PLACE, names[label]) for pattern in patterns] for label in labels}
+
+
+def check_imagenet_names(classes: Path | None = None, templates: Path | None = None, **_: Path) -> None:
+    """Find out that ImageNet's names or templates are missing or wrong, without its pictures.
+
+    Raises:
+        UserError: as :func:`class_prompts`.
+    """
+    if classes is None or _ready_prompts(classes) is None:
+        _given_names(classes)
+        _given_templates(templates)
 
 
 def read_templates(path: Path) -> list[str]:
@@ -82,6 +88,20 @@ def read_templates(path: Path) -> list[str]:
 def label_order(label: str) -> tuple[int, int | str]:
     """Sorts labels that are numbers as numbers, before others."""
     return (0, int(label)) if label.isdecimal() else (1, label)
+
+
+def _given_names(classes: Path | None) -> Names:
+    """Of a file, or else of open_clip_torch."""
+    if classes is None:
+        return _literal(ast.literal_eval, _NAMES, "names of classes", "classes")
+    return _read_names(classes)
+
+
+def _given_templates(templates: Path | None) -> list[str]:
+    """Of a file, or else of open_clip_torch."""
+    if templates is None:
+        return _literal(_patterns, _TEMPLATES, "templates", "templates")
+    return read_templates(templates)
 
 
 def _ready_prompts(path: Path) -> dict[str, list[str]] | None:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rebind.benchmarks.items import Items, row_name
-from rebind.benchmarks.results import read_outcomes, read_results
+from rebind.benchmarks.items import FILE as ITEMS
+from rebind.benchmarks.items import Items, read_items, row_name
+from rebind.benchmarks.results import Evaluation, read_results, torn
 from rebind.benchmarks.score_table import short_name
 from rebind.metrics import holm, paired_difference
 from rebind.types import Score, UserError
@@ -81,7 +82,8 @@ def compare_runs(first: Path, second: Path, benchmarks: Collection[str] | None =
         UserError: when a file is missing or damaged, or they share no row that was scored on the same items.
     """
     apart = incomparable(first, second, benchmarks)
-    evaluations, items = zip(*(read_outcomes(folder) for folder in (first, second)), strict=True)
+    evaluations = [read_results(folder)[1] for folder in (first, second)]
+    items = [read_items(folder) for folder in (first, second)]
     names = {row_name(score) for score in evaluations[1].scores}.intersection(*items)
     shared = [
         score
@@ -106,19 +108,12 @@ def incomparable(first: Path, second: Path, benchmarks: Collection[str] | None =
         benchmarks: names to look at; all if not given.
 
     Raises:
-        UserError: when a file is missing or damaged.
+        UserError: when a file is missing or damaged; ``items.safetensors`` may be missing.
     """
-    evaluations = {folder: read_results(folder)[1] for folder in (first, second)}
-    scored = {folder: {score.benchmark: None for score in each.scores} for folder, each in evaluations.items()}
-    found = {}
-    for name in dict.fromkeys(name for names in scored.values() for name in names):
-        having = [folder for folder, names in scored.items() if name in names]
-        digests = {each.sources.get(name, {}).get("items") for each in evaluations.values()} - {None}
-        if len(having) < len(scored):
-            found[name] = f"only in {having[0]}"
-        elif len(digests) > 1:
-            found[name] = "scored on other items"
-    return {name: why for name, why in found.items() if benchmarks is None or name in benchmarks}
+    runs = [_read(folder) for folder in (first, second)]
+    names = dict.fromkeys(score.benchmark for run in runs for score in run.evaluation.scores)
+    found = {name: _reason(name, runs) for name in names if benchmarks is None or name in benchmarks}
+    return {name: why for name, why in found.items() if why}
 
 
 def with_reasons(left_out: Mapping[str, str]) -> str:
@@ -161,6 +156,47 @@ def comparison_table(differences: Sequence[Difference], first: str = "A", second
         verdict = Text("–" if row.verdict == NO_DIFFERENCE else row.verdict, STYLES[row.verdict])
         table.add_row(Text(f"  {short_name(row.split, row.metric)}"), *values, interval, f"{row.n:,}", p, verdict)
     return table
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What a folder holds; no items where it has no file of them."""
+
+    folder: Path
+    evaluation: Evaluation
+    items: dict[str, Items]
+    torn: Collection[str]
+
+    def rows(self, benchmark: str) -> dict[str, Items | None]:
+        names = [row_name(score) for score in self.evaluation.scores if score.benchmark == benchmark]
+        return {name: self.items.get(name) for name in names}
+
+
+def _read(folder: Path) -> _Run:
+    evaluation = read_results(folder)[1]
+    if not (folder / ITEMS).is_file():
+        return _Run(folder, evaluation, {}, ())
+    items = read_items(folder)
+    return _Run(folder, evaluation, items, torn(evaluation, items))
+
+
+def _reason(benchmark: str, runs: Sequence[_Run]) -> str:
+    """Why two runs cannot be compared on a benchmark; empty where they can.
+
+    Files of older versions do not say how pictures were decoded; of the oldest, only the items have digests.
+    """
+    rows = [run.rows(benchmark) for run in runs]
+    if not all(rows):
+        return f"only in {next(run.folder for run, own in zip(runs, rows, strict=True) if own)}"
+    for run in runs:
+        if benchmark in run.torn:
+            return f"its evaluation into {run.folder} was stopped while it wrote; evaluate it again"
+    sources = [run.evaluation.sources.get(benchmark, {}) for run in runs]
+    pairs = [(row, other) for name, row in rows[0].items() if row and (other := rows[1].get(name))]
+    digests = {source.get("items") for source in sources} | {row.digest for own in rows for row in own.values() if row}
+    if len(digests - {None}) > 1 or any(len(row.correct) != len(other.correct) for row, other in pairs):
+        return "scored on other items"
+    return "" if sources[0].get("pictures") == sources[1].get("pictures") else "its pictures were decoded differently"
 
 
 def _difference(score: Score, first: Items, second: Items) -> Difference:

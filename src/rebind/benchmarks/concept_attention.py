@@ -24,18 +24,25 @@ from rebind.types import Score, UserError
 if TYPE_CHECKING:
     from torch import Tensor
 
-WITHOUT_TOKENS = ("open_clip", "sentence", "precomputed")  # kinds of models, as rebind.models.load_encoder names them
+WITHOUT_TOKENS = ("open_clip:", "sentence:", "precomputed:")  # models, as rebind.models.load_encoder names them
 
 
-def with_foils(model: str, benchmarks: Sequence[Benchmark]) -> list[FoilBenchmark]:
+def require_image_tokens(model: str) -> None:
+    """Refuse a model whose name says that it is of a kind without image tokens; a command does so before any work.
+
+    Raises:
+        UserError: when it is.
+    """
+    if model.startswith(WITHOUT_TOKENS):
+        raise UserError(f"{model} gives no image tokens in the joint space; score it without --concept-attention")
+
+
+def with_foils(benchmarks: Sequence[Benchmark]) -> list[FoilBenchmark]:
     """Those of the benchmarks that are lists of one foil a caption; of the built-in world, its foils.
 
     Raises:
-        UserError: when there is none, or the model is of a kind that gives no image tokens.
+        UserError: when there is none.
     """
-    kind = model.partition(":")[0]
-    if kind in WITHOUT_TOKENS:
-        raise UserError(f"{model} gives no image tokens in the joint space; score it without --concept-attention")
     parts = [part for each in benchmarks for part in (each.parts if isinstance(each, JointBenchmark) else [each])]
     found = [part for part in parts if isinstance(part, FoilBenchmark)]
     if not found:

@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from rebind.metrics import Outcomes, bootstrap_interval
-from rebind.types import BrokenSample, Score, UserError
+from rebind.types import COVERAGE, BrokenSample, Score, UserError
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,6 @@ class AsStored:
 
 # A file, an encoded picture, a rectangle of a file, one of these as stored, or one that its source failed to read.
 Picture = Path | bytes | Crop | AsStored | BrokenSample
-
-COVERAGE = "coverage"  # metric of the share of a split's items whose images could be read
-HEADLINES = ("macro", "micro")  # averages over the categories of a benchmark
 
 
 class Benchmark(Protocol):

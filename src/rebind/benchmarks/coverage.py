@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from rebind.benchmarks.contract import COVERAGE, HEADLINES, AsStored, Benchmark, Crop, Picture
+from rebind.benchmarks.contract import AsStored, Benchmark, Crop, Picture
 from rebind.benchmarks.embedding import MOST_BROKEN
-from rebind.types import BrokenSample, Score, UserError
+from rebind.types import COVERAGE, HEADLINES, BrokenSample, Score, UserError
 
 LEAST_COVERAGE = 0.99  # share of the items below which no number speaks for the whole benchmark
 
@@ -24,8 +24,9 @@ def check_image_files(benchmark: Benchmark) -> None:
     missing = [file for file in files if not file.is_file()]
     if len(missing) > MOST_BROKEN * len(files):
         raise UserError(
-            f"{benchmark.name}: {len(missing)} of {len(files)} images are not there, more than {MOST_BROKEN:.0%}; "
-            f"the first is {missing[0]}: check that {missing[0].parent} is the right folder and complete"
+            f"{benchmark.name}: {len(missing)} of {len(files)} images are not there, more than "
+            f"{100 * MOST_BROKEN:.0f} %; the first is {missing[0]}: check that {missing[0].parent} is the right "
+            "folder and complete"
         )
 
 
@@ -41,7 +42,8 @@ def check_readable(benchmark: Benchmark, images: np.ndarray, broken: Sequence[Br
         reasons = [each.reason for each in broken if each.key == str(first)]
         raise UserError(
             f"{benchmark.name}: {len(lost)} of its {len(images)} images cannot be read (each counts as often as items "
-            f"need it), more than {MOST_BROKEN:.0%}; the first is {': '.join([str(first or 'in bytes'), *reasons])}"
+            f"need it), more than {100 * MOST_BROKEN:.0f} %; the first is "
+            f"{': '.join([str(first or 'in bytes'), *reasons])}"
         )
 
 
@@ -76,8 +78,8 @@ def coverage_notes(scores: Sequence[Score]) -> list[str]:
     """One sentence for each benchmark of which less than 99 % of the items could be scored."""
     return [
         f"{name}: only {np.floor(1000 * share) / 10:.1f} % of its items have an image that can be read; below "
-        f"{LEAST_COVERAGE:.0%} no number is given for the whole of it, and what is given for a category is that of the "
-        "items that are left"
+        f"{100 * LEAST_COVERAGE:.0f} % no number is given for the whole of it, and what is given for a category is "
+        "that of the items that are left"
         for name, share in coverage_shares(scores).items()
         if share < LEAST_COVERAGE
     ]

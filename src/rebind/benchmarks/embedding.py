@@ -95,7 +95,7 @@ def embed_images(
     if len(broken) > MOST_BROKEN * len(distinct):
         first = broken[min(broken)]
         raise UserError(
-            f"{len(broken)} of {len(distinct)} images cannot be read, more than {MOST_BROKEN:.0%}; "
+            f"{len(broken)} of {len(distinct)} images cannot be read, more than {100 * MOST_BROKEN:.0f} %; "
             f"the first is {first.key}: {first.reason}"
         )
     _check_finite(np.delete(embeddings, list(broken), axis=0), "image", model)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rebind.storage import atomic_path, cache_folder, hold, only_writer, write_json
-from rebind.types import UserError
+from rebind.types import RebindWarning, UserError
 
 if TYPE_CHECKING:
     from rebind.models import Encoder
@@ -173,18 +173,21 @@ class EmbeddingCache:
     def _make_room(self) -> None:
         with only_writer(self.folder, wait=True):  # together, two processes would remove more than they must
             excess = self.size() - (self.limit or 0)
-            spaces = [about.parent for about in self.folder.glob("*/model.json")]
-            for space in sorted(spaces, key=lambda space: space.stat().st_mtime):
+            for space in sorted(self._spaces(), key=lambda space: space.stat().st_mtime):
                 if excess <= 0:
                     return
                 with suppress(UserError, OSError), only_writer(space):  # which is refused while somebody holds it
-                    for file in space.rglob("*.safetensors"):
+                    for file in _rows(space):
                         excess -= _size(file)
                         file.unlink()
 
     def size(self) -> int:
-        """Bytes on disk, those of other models included."""
-        return sum(_size(path) for path in self.folder.rglob("*.safetensors"))
+        """Bytes of embeddings on disk, those of other models included; whatever else lies in the folder is not ours."""
+        return sum(_size(file) for space in self._spaces() for file in _rows(space))
+
+    def _spaces(self) -> list[Path]:
+        """The folders of all models: those that are named as one is, and hold a description."""
+        return [about.parent for about in self.folder.glob(f"{'[0-9a-f]' * 2 * _DIGEST}/model.json")]
 
     def _try(self, write: Any) -> None:
         if self._writable:
@@ -192,23 +195,24 @@ class EmbeddingCache:
                 write()
             except (UserError, OSError) as error:
                 self._writable = False
-                warnings.warn(f"embeddings are not kept: {error}", stacklevel=3)
+                warnings.warn(f"embeddings are not kept: {error}", RebindWarning, stacklevel=3)
 
 
 def open_cache(place: str | Path | None, encoder: Any) -> EmbeddingCache | None:
     """The cache of a model.
 
     Args:
-        place: its folder; ``none`` for no cache; None for what REBIND_CACHE says (a folder or ``none``), and
-            ``~/.cache/rebind/embeddings`` when that is not set.
+        place: its folder; ``none`` for no cache; None for ``embeddings`` in the
+            :func:`~rebind.storage.cache_folder`, beside what else is kept there.
         encoder: the model; embeddings that were precomputed need no cache.
 
     Raises:
         UserError: when REBIND_CACHE_GB, the gigabytes that all caches may take together, is no number.
     """
-    folder = cache_folder(place, default="~/.cache/rebind/embeddings")
+    folder = cache_folder(place)
     if folder is None or not hasattr(encoder, "encode_text"):
         return None
+    folder = folder if place else folder / "embeddings"
     said = os.environ.get("REBIND_CACHE_GB") or str(_LIMIT)
     if not re.fullmatch(r"\d+(\.\d+)?", said):
         raise UserError(f'REBIND_CACHE_GB is "{said}"; give a number of gigabytes, such as {_LIMIT}')
@@ -232,6 +236,11 @@ def picture_key(digest: bytes, box: Sequence[int] | None, as_stored: bool = Fals
     if box is None and not as_stored:
         return digest
     return content_digest(digest, repr((box and tuple(box), as_stored)).encode())
+
+
+def _rows(space: Path) -> list[Path]:
+    """Files of embeddings of one model."""
+    return [*space.glob("images/*.safetensors"), *space.glob("texts/*.safetensors")]
 
 
 def _size(file: Path) -> int:

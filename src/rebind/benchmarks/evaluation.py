@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +20,7 @@ from rebind.benchmarks.files import file_digests
 from rebind.benchmarks.items import item_digest
 from rebind.benchmarks.joint import JointBenchmark
 from rebind.benchmarks.pictures import decoding_of, pictures_of
-from rebind.benchmarks.results import EvaluatedModel, Evaluation, read_results, write_results
+from rebind.benchmarks.results import EvaluatedModel, Evaluation, results_of, write_results
 from rebind.types import BrokenSample, Score, UserError
 
 if TYPE_CHECKING:
@@ -127,7 +125,9 @@ def evaluate_model(
     kept = open_cache(cache, encoder)
     evaluation = measure(encoder, benchmarks, str(model), kept)
     description = encoder.describe() if kept is None else kept.description
-    if results_of(out, description) is None:
+    try:
+        results_of(out, description)
+    except UserError:  # what is there, if anything, will be replaced
         (out / EXAMPLES).unlink(missing_ok=True)
     evaluated = EvaluatedModel(str(model), objective, seed, settings or {}, description)
     results = write_results(out, evaluated, evaluation)
@@ -137,17 +137,18 @@ def evaluate_model(
     return results
 
 
-def results_of(folder: Path, description: dict[str, Any]) -> tuple[EvaluatedModel, Evaluation] | None:
-    """What a folder holds of a model that describes itself so; None where it holds nothing, or that of another."""
-    with suppress(UserError):  # no results there, or damaged ones
-        model, evaluation = read_results(folder)
-        if model.encoder == json.loads(json.dumps(description)):  # as JSON has it: a tuple is a list
-            return model, evaluation
-    return None
+def content_of(benchmark: Benchmark, readable: np.ndarray) -> dict[str, str]:
+    """What scores must share to be comparable: ``items``, their digest, and ``pictures``, how they are decoded, if any.
+
+    Args:
+        benchmark: the digest is of its items.
+        readable: (I,) bool, which of its images could be read.
+    """
+    pictures = {"pictures": decoding_of(benchmark.name)} if len(benchmark.images) else {}
+    return {"items": item_digest(benchmark, readable), **pictures}
 
 
 def _source(benchmark: Benchmark, readable: np.ndarray) -> dict[str, Any]:
-    """Digests of the benchmark's items and the annotation files that it names, if any; and how pictures are decoded."""
+    """The benchmark's content, and digests of the annotation files that it names, if any."""
     files = file_digests(getattr(benchmark, "files", ()))
-    pictures = {"pictures": decoding_of(benchmark.name)} if len(benchmark.images) else {}
-    return {"items": item_digest(benchmark, readable), **pictures, **({"files": files} if files else {})}
+    return {**content_of(benchmark, readable), **({"files": files} if files else {})}

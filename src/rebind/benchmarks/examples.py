@@ -14,6 +14,7 @@ from rebind.benchmarks.contract import Benchmark
 from rebind.benchmarks.embedding import embed_texts
 from rebind.benchmarks.foils import FoilBenchmark, FoilItem
 from rebind.benchmarks.joint import JointBenchmark
+from rebind.benchmarks.pictures import AS_STORED, decoding_of
 from rebind.storage import write_json
 
 if TYPE_CHECKING:
@@ -25,39 +26,40 @@ FILE = "examples.json"
 EXAMPLES = 40  # five of each kind of the world
 
 
-def foil_items(benchmarks: Sequence[Benchmark]) -> Iterator[FoilItem]:
-    """All foil items of the benchmarks, in order."""
+def foil_items(benchmarks: Sequence[Benchmark]) -> Iterator[tuple[FoilItem, str]]:
+    """All foil items of the benchmarks, in order, each with how its picture is decoded, as ``decoding_of`` says it."""
     for benchmark in benchmarks:
         if isinstance(benchmark, FoilBenchmark):
-            yield from benchmark.items
+            yield from ((item, decoding_of(benchmark.name)) for item in benchmark.items)
         elif isinstance(benchmark, JointBenchmark):
             yield from foil_items(benchmark.parts)
 
 
-def example_order(items: Sequence[FoilItem], seed: int = 0) -> Iterator[FoilItem]:
+def example_order(items: Sequence[tuple[FoilItem, str]], seed: int = 0) -> Iterator[tuple[FoilItem, str]]:
     """Shuffle items within their category and let categories take turns; the model plays no part in it."""
-    categories: dict[str, list[FoilItem]] = {item.category: [] for item in items}
+    categories: dict[str, list[tuple[FoilItem, str]]] = {item.category: [] for item, _ in items}
     for i in np.random.default_rng(seed).permutation(len(items)):
-        categories[items[i].category].append(items[i])
+        categories[items[i][0].category].append(items[i])
     for turn in zip_longest(*categories.values()):
         yield from (item for item in turn if item is not None)
 
 
 def describe_item(
-    encoder: DualEncoder, item: FoilItem, concepts: Sequence[str], attention_scale: float
+    encoder: DualEncoder, item: FoilItem, pictures: str, concepts: Sequence[str], attention_scale: float
 ) -> dict[str, Any]:
     """Scores of one item and, for each concept k, its attention ``a_l = softmax_l(s · V_l · c_k)`` over the L tokens.
 
     Args:
         encoder: in evaluation mode.
         item: its image must be readable.
+        pictures: how that is decoded: ``as stored`` or ``upright``.
         concepts: strings to look for in the image; may be empty.
         attention_scale: s.
 
     Returns:
-        The row of ``examples.json``: ``image`` (absolute path), ``category``, ``caption``, ``foil``, their cosines
-        ``caption_score`` and ``foil_score``, the token ``grid`` (rows, columns), ``attention_scale`` and
-        ``concepts``: ``{"text", "attention": [L], "cosines": [L]}``, tokens row by row.
+        The row of ``examples.json``: ``image`` (absolute path), ``pictures`` (how that was decoded), ``category``,
+        ``caption``, ``foil``, their cosines ``caption_score`` and ``foil_score``, the token ``grid`` (rows, columns),
+        ``attention_scale`` and ``concepts``: ``{"text", "attention": [L], "cosines": [L]}``, tokens row by row.
 
     Raises:
         BrokenImageError: when the image cannot be read.
@@ -66,7 +68,7 @@ def describe_item(
 
     from rebind.data.images import decode_image
 
-    inputs = encoder.images([decode_image(item.image)])
+    inputs = encoder.images([decode_image(item.image, as_stored=pictures == AS_STORED)])
     with torch.inference_mode():
         pooled, tokens, _ = encoder.encode_image(inputs, with_tokens=True)
     assert tokens is not None
@@ -79,6 +81,7 @@ def describe_item(
     attention = weights / weights.sum(axis=0)
     return {
         "image": str(item.image.resolve()),
+        "pictures": pictures,
         "category": item.category,
         "caption": item.caption,
         "foil": item.foil,
@@ -106,13 +109,13 @@ def write_examples(
 
     extract = build_extractor()
     examples: list[dict[str, Any]] = []
-    for item in example_order(list(foil_items(benchmarks)), seed):
+    for item, pictures in example_order(list(foil_items(benchmarks)), seed):
         if len(examples) == EXAMPLES:
             break
         with suppress(
             BrokenImageError, OSError
         ):  # a broken image is named in the results; another item takes its place
-            examples.append(describe_item(encoder, item, extract(item.caption), attention_scale))
+            examples.append(describe_item(encoder, item, pictures, extract(item.caption), attention_scale))
     if not examples:
         return None
     write_json(out / FILE, examples)

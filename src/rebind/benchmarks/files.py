@@ -11,7 +11,7 @@ from typing import Any
 
 from rebind.types import UserError
 
-SUFFIXES = (".json", ".jsonl", ".jsonlines", ".csv", ".tsv", ".txt", ".yaml", ".yml")
+ANNOTATION_SUFFIXES = (".json", ".jsonl", ".jsonlines", ".csv", ".tsv", ".txt", ".yaml", ".yml")
 MOST_NAMED = 50  # files of one folder; more than that get one digest together
 _BYTES_AT_ONCE = 1 << 20
 
@@ -97,7 +97,9 @@ def file_digests(paths: Iterable[Path]) -> dict[str, str]:
 def _annotation_files(folder: Path) -> Iterable[Path]:
     for place, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        yield from (Path(place, name) for name in names if name.endswith(SUFFIXES) and not name.startswith("."))
+        yield from (
+            Path(place, name) for name in names if name.endswith(ANNOTATION_SUFFIXES) and not name.startswith(".")
+        )
 
 
 def _sha256(path: Path) -> str:

@@ -26,6 +26,8 @@ class BenchmarkKind:
             only what is missing of the ``layout`` can be downloaded.
         annotations: the annotation files, and folders that hold nothing else of that sort, given the ``files``; None
             where these are the ``files`` but for ``images``.
+        check: given those of the ``files`` that are there, refuses what ``build`` would refuse however the others turn
+            out: a package or a list of names that is missing. None where there is nothing of that sort.
     """
 
     measures: str
@@ -37,6 +39,7 @@ class BenchmarkKind:
     words: frozenset[str] = frozenset()
     fetch: Callable[..., None] | None = None
     annotations: Callable[..., Sequence[Path]] | None = None
+    check: Callable[..., object] | None = None
 
     @property
     def optional(self) -> frozenset[str]:

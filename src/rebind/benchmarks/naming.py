@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -107,6 +107,39 @@ def build_benchmark(name: str, data_root: str | Path | None = None, **files: str
         UserError: when the name is unknown, a file is not given, not there, or one too many, or its content is wrong.
     """
     kind = kind_of(name)
+    found, words = _read_by(name, data_root, files)
+    _require(name, kind.files, found, words, data_root, files)
+    benchmark = kind.build(**found, **words)
+    # Beside the fields, by which items are told apart: the same items may have been read from other files.
+    read = kind.annotations(**found) if kind.annotations else [found[each] for each in found if each != "images"]
+    object.__setattr__(benchmark, "files", tuple(read))
+    return benchmark
+
+
+def check_benchmark(name: str, data_root: str | Path | None = None, **files: str | Path) -> None:
+    """Find out that a benchmark cannot be built whatever is downloaded: before it is.
+
+    Args:
+        name: as for :func:`build_benchmark`.
+        data_root: below which files may be missing still.
+        files: as for :func:`build_benchmark`; must be there.
+
+    Raises:
+        UserError: when a file is not given and will not be below the root, or a package that is needed is missing.
+    """
+    kind = kind_of(name)
+    found, words = _read_by(name, data_root, files)
+    later = set() if data_root is None else kind.layout.keys() - files.keys()
+    _require(name, [each for each in kind.files if each not in later], found, words, data_root, files)
+    if kind.check is not None:
+        kind.check(**{each: path for each, path in found.items() if path.exists()})
+
+
+def _read_by(
+    name: str, data_root: str | Path | None, files: Mapping[str, str | Path]
+) -> tuple[dict[str, Path], dict[str, str]]:
+    """Those of the files of a benchmark that are given or lie below the root, by name; and the words."""
+    kind = kind_of(name)
     for each in files:
         if each not in kind.files:
             raise UserError(f'benchmark {name} does not read "{each}"; it reads {", ".join(kind.files)}')
@@ -116,19 +149,27 @@ def build_benchmark(name: str, data_root: str | Path | None = None, **files: str
         placed = {each: path for each, path in places.items() if each not in kind.optional or path.exists()}
     words = {each: str(files[each]) for each in kind.words & files.keys()}
     found = {each: Path(str(path)).expanduser() for each, path in {**placed, **files}.items() if each not in words}
-    for each, meaning in kind.files.items():
+    return found, words
+
+
+def _require(
+    name: str,
+    wanted: Iterable[str],
+    found: Mapping[str, Path],
+    words: Mapping[str, str],
+    data_root: str | Path | None,
+    files: Collection[str],
+) -> None:
+    """Refuse files of a benchmark that are not given or not there."""
+    kind = kind_of(name)
+    for each in wanted:
         if each not in {**found, **words} and each not in kind.optional:
-            raise UserError(f'benchmark {name} needs "{each}": {meaning}{_origin(kind, data_root, files)}')
+            raise UserError(f'benchmark {name} needs "{each}": {kind.files[each]}{_origin(kind, data_root, files)}')
         if each in found and not found[each].exists():
             raise UserError(
-                f'benchmark {name}: "{each}" is {found[each]}, which does not exist; expected a {meaning}'
+                f'benchmark {name}: "{each}" is {found[each]}, which does not exist; expected a {kind.files[each]}'
                 f"{_origin(kind, data_root, files)}"
             )
-    benchmark = kind.build(**found, **words)
-    # Beside the fields, by which items are told apart: the same items may have been read from other files.
-    read = kind.annotations(**found) if kind.annotations else [found[each] for each in found if each != "images"]
-    object.__setattr__(benchmark, "files", tuple(read))
-    return benchmark
 
 
 def count_notes(scores: Iterable[Score]) -> list[str]:

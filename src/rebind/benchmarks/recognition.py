@@ -8,13 +8,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rebind.benchmarks.class_names import PLAIN_TEMPLATE, class_prompts, label_order
+from rebind.benchmarks.class_names import PLAIN_TEMPLATE, check_imagenet_names, class_prompts, label_order
 from rebind.benchmarks.files import image_file
 from rebind.benchmarks.kinds import BenchmarkKind
 from rebind.benchmarks.zero_shot import ZeroShotBenchmark
 from rebind.types import UserError
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 CLASSES_1K, CLASSES_200 = 1000, 200
 
 
@@ -105,7 +105,7 @@ def classification(
 
 
 def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES
+    return path.suffix.lower() in IMAGE_SUFFIXES
 
 
 def _read_solution(file: Path) -> Iterable[tuple[str, str]]:
@@ -149,6 +149,7 @@ def _imagenet(name: str, measures: str, folder: str, source: str, count: int, it
         source,
         {"images": f"{name}/{folder}", "classes": "imagenet/classes.json", "templates": "imagenet/templates.txt"},
         items,
+        check=check_imagenet_names,
     )
 
 
@@ -171,6 +172,7 @@ KINDS: dict[str, BenchmarkKind] = {
             "labels": "imagenet/LOC_val_solution.csv",
         },
         50_000,
+        check=check_imagenet_names,
     ),
     "imagenet_v2": _imagenet(
         "imagenet_v2",

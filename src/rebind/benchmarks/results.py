@@ -6,7 +6,7 @@ import dataclasses
 import json
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -54,9 +54,10 @@ class Evaluation:
     Attributes:
         scores: benchmark by benchmark.
         broken: images that could not be read.
-        sources: by benchmark: ``items``, the digest of its content, and perhaps ``files``, the SHA-256 of each of its
-            annotation files (see :func:`rebind.benchmarks.files.file_digests`). Once read again also ``outcomes``, the
-            digest of who was right on which item, and the ``environment`` that it was measured in.
+        sources: by benchmark: ``items``, the digest of its content, ``pictures``, how they were decoded if it has any,
+            and perhaps ``files``, the SHA-256 of each of its annotation files (see
+            :func:`rebind.benchmarks.files.file_digests`). Once read again also ``outcomes``, the digest of who was
+            right on which item, and the ``environment`` that it was measured in.
         notes: sentences that the user should see, besides those that follow from the scores.
     """
 
@@ -83,7 +84,12 @@ def write_results(folder: Path, model: EvaluatedModel, evaluation: Evaluation) -
 
 def _write_results(folder: Path, model: EvaluatedModel, evaluation: Evaluation) -> Path:
     path = folder / FILE
-    before, items, notes = _before(folder, model)
+    before, items, notes = Evaluation([]), dict[str, Items](), []
+    if path.is_file():
+        try:
+            _, before, items = results_of(folder, model.encoder)
+        except UserError as error:
+            notes = [f"older results were replaced, not added to: {error}"]
     measured = {score.benchmark for score in evaluation.scores} | set(evaluation.sources)
     kept = [score for score in before.scores if score.benchmark not in measured]
     scores = [*kept, *evaluation.scores]
@@ -146,9 +152,7 @@ def read_outcomes(folder: Path) -> tuple[Evaluation, dict[str, Items]]:
         UserError: when a file is missing or damaged, or the two are not of the same evaluations.
     """
     evaluation, items = read_results(folder)[1], read_items(folder)
-    found = outcome_digests(evaluation.scores, items)
-    known = {name: source.get("outcomes") for name, source in evaluation.sources.items()}
-    if apart := ", ".join(name for name, digest in known.items() if digest not in (None, found.get(name))):
+    if apart := ", ".join(torn(evaluation, items)):
         raise UserError(
             f"{folder}: {FILE} and {ITEMS} are of different evaluations of {apart}, one of which was stopped while it "
             f"wrote them; evaluate {apart} again"
@@ -156,19 +160,31 @@ def read_outcomes(folder: Path) -> tuple[Evaluation, dict[str, Items]]:
     return evaluation, items
 
 
-def _before(folder: Path, model: EvaluatedModel) -> tuple[Evaluation, dict[str, Items], list[str]]:
-    """What is there already of the same model; and a note when something else is, which will be replaced."""
-    nothing = Evaluation([]), dict[str, Items]()
-    if not (folder / FILE).is_file():
-        return *nothing, []
-    try:
-        other, evaluation = read_results(folder)
-        if other.encoder == json.loads(json.dumps(model.encoder)):  # as JSON has it: a tuple is a list
-            return evaluation, read_items(folder), []
-    except UserError as error:
-        return *nothing, [f"older results were replaced, not added to: {error}"]
-    what = "a model of other weights or preprocessing" if other.encoder else "an older version"
-    return *nothing, [f"older results were replaced, not added to: they came from {what} ({other.name})"]
+def torn(evaluation: Evaluation, items: Mapping[str, Items]) -> list[str]:
+    """Those benchmarks whose scores and items are of different evaluations, one of which was stopped as it wrote."""
+    found = outcome_digests(evaluation.scores, items)
+    known = {name: source.get("outcomes") for name, source in evaluation.sources.items()}
+    return [name for name, digest in known.items() if digest not in (None, found.get(name))]
+
+
+def same_content(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
+    """Whether two of the ``sources`` are of the same items, with pictures that were decoded alike."""
+    return all(first.get(part) == second.get(part) for part in ("items", "pictures"))
+
+
+def results_of(folder: Path, encoder: dict[str, Any]) -> tuple[EvaluatedModel, Evaluation, dict[str, Items]]:
+    """What a folder holds of the model that describes itself so, with the items.
+
+    Raises:
+        UserError: when a file is missing or damaged, or they are of another model.
+    """
+    model, evaluation = read_results(folder)
+    now = json.loads(json.dumps(encoder))  # as JSON has it: a tuple is a list
+    if model.encoder == now:
+        return model, evaluation, read_items(folder)
+    apart = sorted(name for name in model.encoder.keys() | now.keys() if model.encoder.get(name) != now.get(name))
+    what = f"a model that differs in {', '.join(apart)}" if model.encoder else "an older version"
+    raise UserError(f"those in {folder} came from {what} ({model.name})")
 
 
 def _entry(source: dict[str, Any], newest: dict[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from rebind.benchmarks import Benchmark, evaluate_model
 from rebind.benchmarks.comparison import with_reasons
-from rebind.benchmarks.items import item_digest
+from rebind.benchmarks.evaluation import content_of
 from rebind.benchmarks.results import read_outcomes, read_results
 from rebind.blending.alphas import TENTHS, folder_name
 from rebind.blending.choice import RULE, Choice, Point, choose
@@ -92,7 +92,7 @@ def blend(
         tuned_encoder = _load(tuned)
         alphas = sorted({0.0, *alphas})
         weights = [weights_digest(_between(base, tuned_encoder, alpha, tuned).model) for alpha in (0, 1)]
-        items = {each.name: item_digest(each, np.ones(len(each.images), bool)) for each in (*benchmarks, *report)}
+        items = {each.name: content_of(each, np.ones(len(each.images), bool)) for each in (*benchmarks, *report)}
         of_all = {"base": base, "tuned": tuned, "weights": weights, "benchmarks": items}
         curve: tuple[Point, ...] = ()
         for alpha in alphas:
@@ -129,6 +129,11 @@ def _is_done(folder: Path, settings: dict[str, Any]) -> bool:
         found = read_results(folder)[0].settings
     except UserError:  # missing or damaged
         return False
+    if _is_older(found):
+        raise UserError(
+            f"{folder} is of an older version of rebind, which did not note all that it was measured on; choose "
+            f"another folder for this one, or remove {folder.parent}"
+        )
     if found != settings:
         raise UserError(f"{folder} is of another blend or other benchmarks; choose another folder for this one")
     try:
@@ -136,6 +141,13 @@ def _is_done(folder: Path, settings: dict[str, Any]) -> bool:
     except UserError:
         return False
     return True
+
+
+def _is_older(settings: dict[str, Any]) -> bool:
+    """Whether a version began the blend that noted only the benchmarks' names, or not how pictures are decoded."""
+    noted = settings.get("benchmarks")
+    contents = list(noted.values()) if isinstance(noted, dict) else [noted]
+    return "alpha" in settings and not all(isinstance(each, dict) for each in contents)
 
 
 def _evaluate(

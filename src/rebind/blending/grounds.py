@@ -8,7 +8,8 @@ import numpy as np
 
 from rebind.benchmarks import Benchmark
 from rebind.benchmarks.coverage import LEAST_COVERAGE, check_image_files, coverage_shares, image_path
-from rebind.forgetting import COMPOSITION, RECOGNITION, group_of
+from rebind.forgetting import RECOGNITION, group_of
+from rebind.reports.arms import COMPOSITION
 from rebind.types import Score, UserError
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import suppress
 from math import inf, nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -52,27 +54,28 @@ def eval(
     from rebind.benchmarks.concept_attention import add_concept_scores, concept_name, with_foils
     from rebind.evaluate import evaluate_base, evaluate_run, model_folder
 
-    cache, sharpness = files.pop("cache", None), _sharpness(files.pop("concept_attention", None))
+    cache, sharpness = files.pop("cache", None), _sharpness(files.pop("concept_attention", None), model)
     out = None if out is None else _writable_folder(out)
     if base is not None and Path(base).resolve() == (out or Path(model)).resolve():
         raise UserError(f"the results of {model} would replace those of --base {base}; give --out another folder")
     if download:
         _download(benchmark, files, model, out)
     built = _build(benchmark, files)
-    foils = with_foils(model, built) if sharpness is not None else []
+    foils = with_foils(built) if sharpness is not None else []
     results = evaluate_run(model, built, out, label, cache)
     if sharpness is not None:
         add_concept_scores(results.parent, model_folder(model), foils, sharpness)
         if others := {each.name for each in built} - {each.name for each in foils}:
             say(f"Not scored by concepts, for they are no lists of one foil a caption: {', '.join(sorted(others))}.")
-    _print_scores(results.parent, {name for each in built for name in (each.name, concept_name(each.name))})
-    _print_notes(results)
+    measured = {*(each.name for each in built), *(concept_name(each.name) for each in foils)}
+    _print_scores(results.parent, measured)
+    notes = _print_notes(results.parent, measured)
     say(f"The results are in {results}.")
     if base is not None:
         from rebind.forgetting import forgetting, forgetting_table
 
         before = evaluate_base(base, built, results.parent, cache)
-        _print_notes(before / results.name, said_of=results)
+        _print_notes(before, {each.name for each in built}, "Of the base: ", said=notes)
         outcome = forgetting(before, results.parent, [each.name for each in built])
         console.print(forgetting_table(outcome))
         say(outcome.verdict)
@@ -118,11 +121,11 @@ def reproduce(
     if name is None:
         console.print(reference_table())
         return
-    out = out or Path("reproduced") / name
+    out, benchmark = out or Path("reproduced") / name, reference(name).benchmark
     cache = files.pop("cache", None)
     if download:
-        _download(reference(name).benchmark, files, checkpoint_of(name, model), out)
-    outcome = repeat(name, out, model, cache, **files)
+        _download(benchmark, files, checkpoint_of(name, model), out)
+    outcome = repeat(name, out, model, cache, files.get("data_root"), **_paths(benchmark, files)[benchmark])
     console.print(reproduction_table(outcome))
     for reason in outcome.reasons:
         say(reason)
@@ -173,22 +176,21 @@ def _build(names: str, files: dict[str, Any]) -> list[Benchmark]:
 
 def _download(names: str, files: dict[str, Any], model: str, out: Path | None) -> None:
     """Fetch what the benchmarks lack of the files that are not given by themselves, once the model has been loaded."""
-    from rebind.benchmarks.downloading import download
-    from rebind.benchmarks.naming import kind_of
+    from rebind.benchmarks.downloading import download, lacking
+    from rebind.benchmarks.naming import check_benchmark, kind_of
     from rebind.evaluate import check_model
 
-    addresses, root = files.pop("addresses", None), files.get("data_root")
+    given = files.pop("addresses", None), files.get("data_root")
+    addresses, root = (None if each is None else Path(str(each)).expanduser() for each in given)
     kinds, paths = {name: kind_of(name) for name in _names(names)}, _paths(names, files)
-    fetched = {name: fetch for name, kind in kinds.items() if (fetch := kind.fetch) is not None}
-    if root is None and kinds.keys() - fetched.keys():
+    if root is None and any(kind.fetch is None for kind in kinds.values()):
         raise UserError("--download needs --data-root ROOT, the folder below which it lays the files")
-    check_model(model, out)
-    for name, fetch in fetched.items():
-        fetch(say, **paths[name])
-    own = None if addresses is None else Path(str(addresses)).expanduser()
     if root is not None:
-        others = {name: kind for name, kind in kinds.items() if name not in fetched}
-        download(others, Path(str(root)).expanduser(), paths, own, say)
+        lacking(kinds, root, paths, addresses)
+    for name in kinds:
+        check_benchmark(name, root, **paths[name])
+    check_model(model, out)
+    download(kinds, root, paths, addresses, say)
 
 
 def _names(names: str) -> list[str]:
@@ -220,6 +222,9 @@ def _paths(names: str, files: dict[str, Any]) -> dict[str, dict[str, str]]:
             read = ", ".join(_flag(each) for each in sorted({each for kind in kinds.values() for each in kind.files}))
             raise UserError(f"{_flag(file)} is read by none of {names}; they read {read}, or --data-root")
         lacking = [name for name in readers if file not in found[name]]
+        if not lacking:
+            flags = " and ".join(_flag(file, name) for name in readers)
+            raise UserError(f"{_flag(file)} is given beside {flags}, which leaves nothing for it; leave one out")
         if len({kinds[name].layout.get(file, name) for name in lacking}) != 1:
             flags = " and ".join(f"{_flag(file, name)} PATH" for name in readers)
             raise UserError(f"{_flag(file)} does not say for which of {', '.join(readers)} it is; write {flags}")
@@ -233,8 +238,10 @@ def _flag(file: str, benchmark: str = "") -> str:
     return f"--{benchmark}{'.' if benchmark else ''}{file.replace('_', '-')}"
 
 
-def _sharpness(given: str | None) -> float | None:
-    """The number that --concept-attention gives."""
+def _sharpness(given: str | None, model: str) -> float | None:
+    """The number that --concept-attention gives, for a model that it may be given for."""
+    from rebind.benchmarks.concept_attention import require_image_tokens
+
     if given is None:
         return None
     try:
@@ -243,11 +250,12 @@ def _sharpness(given: str | None) -> float | None:
         value = nan
     if not 0 < value < inf:
         raise UserError(f"--concept-attention {given} must be a number above 0: the sharpness of the attention, as 10")
+    require_image_tokens(model)
     return value
 
 
 def _writable_folder(out: Path) -> Path:
-    """The folder that --out says, made and written to: better now than after hours of embedding."""
+    """The folder that --out says, written to for a trial: better now than after hours of embedding."""
     from tempfile import TemporaryFile
 
     from rebind.storage import disk_errors
@@ -255,9 +263,13 @@ def _writable_folder(out: Path) -> Path:
     folder = out.parent if out.name == "results.json" and not out.is_dir() else out
     if folder.suffix == ".json" and not folder.is_dir():
         raise UserError(f"--out {out} must be a folder, into which results.json is written; leave out the .json")
+    made = [each for each in (folder, *folder.parents) if not each.exists()]
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         TemporaryFile(dir=folder).close()
+    with suppress(OSError):  # another command has begun to write there
+        for each in made:
+            each.rmdir()
     return folder
 
 
@@ -270,17 +282,16 @@ def _print_scores(folder: Path, names: set[str]) -> None:
 
     measured = [score for score in read_results(folder)[1].scores if score.benchmark in names]
     console.print(score_table(measured))
-    print_published(read_arms([folder]), console)
+    print_published(read_arms([folder]), console, names)
 
 
-def _print_notes(results: Path, said_of: Path | None = None) -> None:
-    """What the user should know of the results, but for what was said of others already."""
-    import json
+def _print_notes(folder: Path, names: set[str], whose: str = "", said: Sequence[str] = ()) -> list[str]:
+    """What the user should know of the results, but for what is said of other benchmarks or was said already."""
+    from rebind.benchmarks.results import read_results
 
-    notes, said = (
-        [] if path is None else json.loads(path.read_text(encoding="utf-8")).get("notes", [])
-        for path in (results, said_of)
-    )
+    evaluation = read_results(folder)[1]
+    others = tuple(f"{name}: " for name in evaluation.sources.keys() - names)
+    notes = [note for note in evaluation.notes if not note.startswith(others) and note not in said]
     for note in notes:
-        if note not in said:
-            say(note)
+        say(f"{whose}{note}")
+    return notes

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rebind.concepts.extractor import Extractor, build_extractor
+from rebind.engine.rules import rules_digest
 from rebind.engine.stage import Item, Made
 
+RULES = ("concepts",)  # where they are written
 _WITHOUT_EFFECT = ("cache", "concurrency")  # settings of backends that no concept depends on
 
 
@@ -45,11 +47,12 @@ class ConceptStage:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Backend, its version, every option and setting, defaults included."""
+        """Backend, its version, a digest of our own rules, every option and setting, defaults included."""
         extractor = self.extractor
         given = {name: value for name, value in extractor.settings.items() if name not in _WITHOUT_EFFECT}
         own = getattr(extractor.backend, "settings", {})  # more than it was given, e.g. the digest of a prompt
-        return {"backend": self.backend, "version": extractor.version, **given, **own}
+        rules = rules_digest(*RULES, *(("llm",) if self.backend == "llm" else ()))
+        return {"backend": self.backend, "version": extractor.version, "rebind_rules": rules, **given, **own}
 
     def open(self) -> Callable[[list[Item]], Made]:
         """The work on one part; what is heavy is loaded by the first."""

@@ -27,23 +27,32 @@ def require_negatives(values: Any) -> list[dict[str, Any]]:
 def read_negative(value: Mapping[str, Any]) -> dict[str, Any]:
     """Caption, family, ``of`` and ``edits`` of one of them; other fields are passed over.
 
+    ``edits`` are for the eye: what is no list of [start, end] in the caption's characters is passed over, too.
+
     Raises:
         ValueError: saying what is wrong with a field.
     """
     caption, family = text_field(value.get("caption"), "caption"), value.get("family") or ""
     if not isinstance(family, str):
         raise ValueError(f"`family` must be a text, not {type(family).__name__}")
-    of, edits = value.get("of") or 0, value.get("edits") or []
+    of = value.get("of") or 0
     if not isinstance(of, int) or not 0 <= of < 2**31:
         raise ValueError(f"`of` must be the number of one of the captions, from 0, not {of!r}")
-    if not isinstance(edits, list) or not all(_is_edit(edit, len(value["caption"])) for edit in edits):
-        raise ValueError(f"`edits` must be a list of [start, end] in the caption's characters, not {edits!r}")
-    return {"caption": caption, "family": family, "of": of, "edits": edits}
+    return {"caption": caption, "family": family, "of": of, "edits": _edits(value.get("edits"), value["caption"])}
+
+
+def _edits(value: Any, written: str) -> list[list[int]]:
+    """The places of a caption, as it was ``written``, in its stripped text."""
+    if not isinstance(value, list) or not all(_is_edit(edit, len(written)) for edit in value):
+        return []
+    before, length = len(written) - len(written.lstrip()), len(written.strip())
+    return [[min(max(place - before, 0), length) for place in edit] for edit in value]
 
 
 def _is_edit(edit: Any, length: int) -> bool:
-    whole = isinstance(edit, list) and len(edit) == 2 and all(isinstance(place, int) for place in edit)
-    return whole and 0 <= edit[0] <= edit[1] <= length
+    return (
+        isinstance(edit, list) and [type(place) for place in edit] == [int, int] and 0 <= edit[0] <= edit[1] <= length
+    )
 
 
 def as_negative(record: Mapping[str, Any], image: Path | bytes | None) -> Negative:

@@ -30,6 +30,7 @@ from rebind.types import BrokenSample, Sample, UserError
 
 REPORT = "pack.json"
 _AT_ONCE = 256  # samples whose pictures are in memory together
+_PACKED_FROM = "packed_from"  # a setting of neighbours
 _PICTURE_BROKEN = "picture of a negative"
 
 Stored = Iterable[Sample | BrokenSample]
@@ -110,9 +111,10 @@ class _Progress:
         file = out / REPORT
         left = [path for name in (REPORT, "shard-*.tar") for path in out.glob(f".{name}.*.partial")]  # of the killed
         report = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-        if not report and set(out.iterdir()) - set(left):
+        if not report.keys() >= settings.keys() and set(out.iterdir()) - set(left):
             raise UserError(f"{out} holds files that were not packed here; choose another folder or empty it")
-        for name in sorted(settings.keys() - {"source_samples"}) if report else ():
+        begun = any(out.glob("shard-*.tar"))  # what failed before its first shard has claimed nothing
+        for name in sorted(settings.keys() - {"source_samples"}) if begun else ():
             if report.get(name) != settings[name]:
                 raise UserError(
                     f"{out} was packed with {name}: {report.get(name)}, and now it is {settings[name]}; choose another "
@@ -120,7 +122,11 @@ class _Progress:
                 )
         for path in left:
             path.unlink()
-        return cls(out, settings, on_shard, report.get("shards", []), report.get("finished", False))
+        if begun:
+            return cls(out, settings, on_shard, report["shards"], report["finished"])
+        progress = cls(out, settings, on_shard)
+        progress.save()
+        return progress
 
     @property
     def size(self) -> int:
@@ -138,7 +144,7 @@ class _Progress:
         return there and made_of in (None, self.shards[number]["made_of"])
 
     def write(self, number: int, samples: Stored, made_of: str | None, make: Callable[..., Made]) -> None:
-        """Write a shard, then the report."""
+        """Write a shard, then that it is there."""
         broken: Counter[str] = Counter()
         examples: list[dict[str, str]] = []
         written = 0
@@ -152,14 +158,22 @@ class _Progress:
                 written += bool(made.members)
         record = {"made_of": made_of, "samples": written, "broken": dict(broken), "examples": examples[:NAMED]}
         self.shards[number : number + 1] = [record]
-        write_json(self.out / REPORT, {**self.settings, "finished": False, "shards": self.shards})
+        self.save()
         self.on_shard(self.samples)
 
+    def save(self) -> None:
+        """Write what is there so far, as a report that is not finished."""
+        write_json(self.out / REPORT, {**self.settings, "finished": False, "shards": self.shards})
+
     def cut(self, count: int) -> None:
-        """Remove the shards beyond ``count``, whose samples are gone from the source."""
-        for number in range(count, len(self.shards)):
-            (self.out / shard_name(number)).unlink(missing_ok=True)
+        """Remove the shards beyond ``count``, whose samples are gone from the source, and first that they are there."""
+        numbered = ((shard, shard.stem.removeprefix("shard-")) for shard in self.out.glob("shard-*.tar"))
+        surplus = [shard for shard, number in numbered if number.isdecimal() and int(number) >= count]
         del self.shards[count:]
+        if surplus:
+            self.save()
+        for shard in surplus:
+            shard.unlink()
 
     def finish(self, source: Source | None) -> dict[str, Any]:
         """Sum up; what the source itself lacks is added to what is broken."""
@@ -207,6 +221,8 @@ def _pack_source(source: Source, neighbours: np.ndarray | None, progress: _Progr
             progress.write(number, samples_at(source, rows), made_of, make)
     if neighbours is not None and progress.samples:
         _write_neighbours(source, neighbours, progress.out)
+    else:
+        _remove_neighbours(progress.out)
 
 
 def _write_neighbours(source: Source, neighbours: np.ndarray, out: Path) -> None:
@@ -218,7 +234,15 @@ def _write_neighbours(source: Source, neighbours: np.ndarray, out: Path) -> None
         for key, others in zip(keys, neighbours.tolist(), strict=True)
         if key in kept
     )
-    write_annotation(packed, "neighbours", lines, {"packed_from": str(source.path.resolve())})
+    write_annotation(packed, "neighbours", lines, {_PACKED_FROM: str(source.path.resolve())})
+
+
+def _remove_neighbours(out: Path) -> None:
+    """Those that an earlier run has written, not those that were found of the shards themselves."""
+    settings, lines = (out / "annotations" / f"neighbours.{suffix}" for suffix in ("settings.json", "jsonl"))
+    if settings.is_file() and _PACKED_FROM in json.loads(settings.read_text(encoding="utf-8")):
+        lines.unlink(missing_ok=True)
+        settings.unlink()
 
 
 def _pack_stream(path: Path, progress: _Progress, make: Callable[..., Made]) -> None:
@@ -231,6 +255,7 @@ def _pack_stream(path: Path, progress: _Progress, make: Callable[..., Made]) -> 
     for first in rest:
         progress.write(number, chain([first], islice(rest, progress.size - 1)), None, make)
         number += 1
+    progress.cut(number)
 
 
 def _fingerprint(source: Source, rows: Iterable[int]) -> str:

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 
 from rebind.data.shard_index import read_shard
 from rebind.storage import atomic_path, cache_folder, only_writer
-from rebind.types import UserError
+from rebind.types import RebindWarning, UserError
 
 if TYPE_CHECKING:
     import pyarrow
 
-FORMAT = 1  # goes up whenever `read_shard` would make something else of the same archive
+FORMAT = 2  # goes up whenever `read_shard` would make something else of the same archive
 _DIGEST = 16  # bytes
 _RACY = 2_000_000_000  # nanoseconds within which a file may change again without its time of change doing so
 _STALE = 86_400  # seconds after which the index of what a shard was before may go
@@ -121,7 +121,8 @@ class _Cache:
             yield
         except (UserError, OSError) as error:
             self.folder = None
-            warnings.warn(f"what the shards hold is not kept for the next opening: {error}", stacklevel=3)
+            what = f"what the shards hold is not kept for the next opening: {error}"
+            warnings.warn(what, RebindWarning, stacklevel=3)
 
 
 def _read(file: Path) -> pyarrow.Table | None:

@@ -21,7 +21,8 @@ SETTINGS = "settings.json"
 REPORT = "report.json"  # written last: a folder without one is not finished
 CANDIDATES = "candidates"  # within the folder of a stage that chooses: that of the stage whose rows it chooses from
 _RECORDS = "parts"
-_RECORDED = {"made_of", "rows", "tally"}
+_RETIRED = {"base_url", "frequent_concepts", "lexicon"}  # settings that earlier versions wrote down
+_RECORDED = frozenset({"made_of", "rows", "tally"})
 
 
 def digest(items: list[Item]) -> str:
@@ -70,14 +71,32 @@ class Parts:
         """The file of one part."""
         return self.folder / f"part-{number:05d}.{self.extension}"
 
+    def settings(self) -> dict[str, Any]:
+        """How all parts were made; empty where nothing says so.
+
+        Raises:
+            UserError: when that is damaged.
+        """
+        file = self.folder / SETTINGS
+        return _read(file) if file.is_file() else {}
+
+    def records(self) -> dict[int, dict[str, Any]]:
+        """Of each part by its number, in order: ``made_of``, the :func:`digest` of its items, ``rows``, ``tally``.
+
+        Raises:
+            UserError: when a record is damaged.
+        """
+        numbers = sorted(int(record.stem) for record in (self.folder / _RECORDS).glob("*.json"))
+        return {number: self._recorded(number) for number in numbers}
+
     def is_current(self, number: int, items: list[Item], corpus: str = "") -> bool:
         """Whether a part is there and was made of these items, and with the same ``corpus`` in mind."""
         try:
-            record = {"corpus": "", **_read(self._record(number))}
+            record = {"corpus": "", **self._recorded(number)}
         except (FileNotFoundError, UserError):  # what is damaged is made anew
             return False
         made_of = {"made_of": digest(items), "corpus": corpus}
-        return self.path(number).is_file() and record.keys() >= _RECORDED and made_of.items() <= record.items()
+        return self.path(number).is_file() and made_of.items() <= record.items()
 
     def write(self, number: int, items: list[Item], made: Made, corpus: str = "") -> None:
         """Write a part, and then that it is there; in between, nothing says of what it was made."""
@@ -101,7 +120,7 @@ class Parts:
         for number in surplus:
             self.path(number).unlink(missing_ok=True)
             self._record(number).unlink(missing_ok=True)
-        records = [_read(self._record(number)) for number in range(count)]
+        records = [self._recorded(number) for number in range(count)]
         rows, tally = sum(record["rows"] for record in records), total([record["tally"] for record in records])
         report = {"parts": count, "rows": rows, "tally": tally}
         write_json(self.folder / REPORT, report)
@@ -110,15 +129,19 @@ class Parts:
     def _record(self, number: int) -> Path:
         return self.folder / _RECORDS / f"{number:05d}.json"
 
+    def _recorded(self, number: int) -> dict[str, Any]:
+        return _read(self._record(number), _RECORDED)
+
     def _require_same(self, before: dict[str, Any], now: dict[str, Any]) -> None:
         now = json.loads(json.dumps(now))
-        differing = sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
-        if differing:
-            name = differing[0]
-            raise UserError(
-                f"{self.folder} was made with other settings ({name}: {_short(before.get(name))} there, "
-                f"{_short(now.get(name))} asked for); remove that folder to make it anew, or ask for the same settings"
-            )
+        # In the order of the stage, which puts first what others follow from; the size of a part follows from them all.
+        for name in sorted({**now, **before}, key="part_size".__eq__):
+            if name not in _RETIRED and before.get(name) != now.get(name):
+                there, asked = (_short(each[name]) if name in each else "nothing" for each in (before, now))
+                raise UserError(
+                    f"{self.folder} was made with other settings ({name}: {there} there, {asked} asked for); "
+                    "remove that folder to make it anew, or ask for the same settings"
+                )
 
 
 @dataclass(frozen=True)
@@ -136,8 +159,7 @@ class PartBlocks:
     @classmethod
     def of(cls, folder: Path) -> PartBlocks:
         """Look at what is there."""
-        records = sorted((folder / _RECORDS).glob("*.json"))
-        return cls(folder, tuple(_read(record)["rows"] for record in records))
+        return cls(folder, tuple(record["rows"] for record in Parts(folder, "jsonl").records().values()))
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -169,13 +191,14 @@ def _short(value: Any) -> str:
     return text if len(text) <= 80 else f"{text[:77]}…"
 
 
-def _read(file: Path) -> dict[str, Any]:
+def _read(file: Path, fields: frozenset[str] = frozenset()) -> dict[str, Any]:
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
     except (ValueError, RecursionError):
         content = None
-    if not isinstance(content, dict):
-        raise UserError(f"{file} is damaged; remove the folder that it is in, and give the command again")
+    if not isinstance(content, dict) or not content.keys() >= fields:
+        what = "it" if fields else "the folder that it is in"  # without a record, its part alone is made anew
+        raise UserError(f"{file} is damaged; remove {what}, and give the command again")
     return content
 
 

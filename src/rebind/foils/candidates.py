@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from rebind.data.broken import BrokenImageError
-from rebind.data.captions import text_field
 from rebind.data.freshness import item_of
+from rebind.data.negative_records import read_negative
 from rebind.data.source import Source
 from rebind.foils.pictures import picture_name
 from rebind.foils.vetoes import Veto
@@ -114,15 +114,14 @@ def _read(key: str, row: int, captions: tuple[str, ...], negatives: Any) -> Iter
         try:
             if not isinstance(negative, Mapping):
                 raise ValueError('each must be an object like {"caption": "...", "family": "swap_att"}')
-            text = text_field(negative.get("caption"), "caption")
-            family = text_field(negative.get("family") or UNNAMED, "family")
+            record = read_negative(negative)
+            text, of, family = record["caption"], record["of"], record["family"] or UNNAMED
             if not re.fullmatch(r"[\w-]{1,60}", family):  # it becomes the name of a file
                 raise ValueError(f"`family` must be made of letters, digits, _ and -, not {family!r}")
-            of = negative.get("of") or 0
-            if not isinstance(of, int) or not 0 <= of < len(captions):
+            if of >= len(captions):
                 raise ValueError(f"`of` must be the number of one of its {len(captions)} captions, not {of!r}")
-            edits = tuple((int(start), int(end)) for start, end in negative.get("edits") or ())
-        except (TypeError, ValueError) as error:
+            edits = tuple((start, end) for start, end in record["edits"])
+        except ValueError as error:
             raise UserError(f"the negatives of the key {key!r}: {error}") from None
         yield FoilPair(family, row, key, captions[of], text, captions[of], edits)
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from rebind.negatives.blind import BlindScore
+from rebind.negatives.blind import FEWEST, BlindScore
 
 LARGEST = 0.55  # of a blind reader's accuracy: SugarCrepe's, refined, are at most that
-FEWEST = 200  # pairs: from fewer a classifier learns so little that being near chance means nothing
 
 
 def exposing(scores: Mapping[str, BlindScore]) -> list[str]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from itertools import chain
+from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import quote
 
@@ -18,7 +19,7 @@ from rebind.foils.exposure import too_few
 from rebind.foils.page import Card, render_page
 from rebind.foils.pictures import below, picture_name, thumbnail
 from rebind.foils.vetoes import Veto, merge_vetoes, read_vetoes
-from rebind.storage import atomic_path, write_json
+from rebind.storage import atomic_path, disk_errors, write_json
 from rebind.types import UserError
 
 REPORT = "report/foils.json"  # in a folder of its own: each .json beside the foils would be read as a family
@@ -179,11 +180,23 @@ def _require_ours(out: Path) -> None:
     """Refuse a folder that holds anything but an earlier benchmark of ours, since it will be replaced as a whole."""
     if out.is_file():
         raise UserError(f"{out} is a file; choose a folder")
-    ours = {*_earlier_report(out).get("files", []), VETOES}
-    if others := sorted(name for name in _files(out) - ours if Path(name).name not in _OF_FILE_MANAGERS):
+    with disk_errors(out):
+        stranger = next(_strangers(out), None)
+    if stranger is not None:
         raise UserError(
-            f"{out} holds {others[0]}, which was not written by `rebind foils`; move it away or choose another folder"
+            f"{out} holds {stranger}, which was not written by `rebind foils`; move it away or choose another folder"
         )
+
+
+def _strangers(out: Path) -> Iterator[str]:
+    """What is in a folder and not ours, the top of it first: nobody waits until a whole disk was looked through."""
+    ours = {*_earlier_report(out).get("files", []), VETOES}  # earlier versions list folders for all that is in them
+    tops = {name.partition("/")[0] for name in ours}
+    top = sorted(path.name for path in out.iterdir()) if out.is_dir() else ()
+    for name in chain((name for name in top if name not in tops), _files(out)):
+        path = PurePosixPath(name)
+        if path.name not in _OF_FILE_MANAGERS and ours.isdisjoint(map(str, (path, *path.parents))):
+            yield name
 
 
 def _require_foils(foils: FoilSet, source: Source) -> None:
@@ -197,10 +210,10 @@ def _require_foils(foils: FoilSet, source: Source) -> None:
     raise UserError(f"no foil is left of the {looked:,} candidates of {source.path}{mend}")
 
 
-def _files(folder: Path) -> set[str]:
+def _files(folder: Path) -> Iterator[str]:
     """Every file in a folder, links among them, by its path from there."""
     every = (path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
-    return {path.relative_to(folder).as_posix() for path in every}
+    return (path.relative_to(folder).as_posix() for path in every)
 
 
 def _earlier_report(out: Path) -> dict[str, Any]:

@@ -75,7 +75,8 @@ def load_encoder(name_or_path: str | Path) -> Encoder | PrecomputedEmbeddings:
     Raises:
         UserError: when the model is not there, damaged or of a kind that is not supported, or a package is missing.
     """
-    kind, _, name = str(name_or_path).partition(":")
+    kind, colon, name = str(name_or_path).partition(":")
+    kind = kind if colon else ""  # a folder may be called as a kind is
     if kind == "open_clip":
         from rebind.models.open_clip_encoder import OpenClipEncoder
 

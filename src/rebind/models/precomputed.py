@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from filecmp import cmp
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from rebind.types import UserError
 
 _SHOWN = 60  # characters of a key in a sentence
 
+Picture = tuple[Path | str, tuple[int, ...] | None]  # a file, or the key of an encoded picture; and perhaps a rectangle
+
 
 class PrecomputedEmbeddings:
     """A file of vectors, one a picture or text, each under a key of its own.
@@ -21,7 +24,8 @@ class PrecomputedEmbeddings:
     A text's key is the text itself, or ``sha256:`` and the hexadecimal digest of its UTF-8 bytes. A picture's key is
     its path or the end of it, from ``val2017/000000000139.jpg`` over ``000000000139.jpg`` to ``000000000139``, the
     longest first; of a rectangle of a picture, such a key with ``#left,top,right,bottom`` behind it; of an encoded
-    picture in a shard, ``sha256:`` and the digest of its bytes. A key stands for one picture or text only.
+    picture in a shard, ``sha256:`` and the digest of its bytes. A key stands for one picture or text only;
+    copies of a file are one picture.
 
     Args:
         file: ``.npz`` (no pickles) or ``.safetensors``; each entry a vector (d,) of any floating-point type.
@@ -48,7 +52,7 @@ class PrecomputedEmbeddings:
                     "each entry must be one floating-point vector, all of the same width"
                 )
         self.width = first[0] if first else 0
-        self._owners: dict[str, Hashable] = {}  # key -> the picture or text that was found under it
+        self._owners: dict[str, Picture | str] = {}  # key -> the picture or text that was found under it
 
     def find_images(self, pictures: Sequence[tuple[Path | bytes, tuple[int, ...] | None]]) -> np.ndarray:
         """Embeddings (I, d) float32, L2-normalised, of pictures given as file or bytes, and perhaps a rectangle.
@@ -56,7 +60,10 @@ class PrecomputedEmbeddings:
         Raises:
             UserError: naming the first that has no entry, or shares one with another picture or a text.
         """
-        return self._find("picture", pictures, [_picture_keys(*picture) for picture in pictures])
+        return self._find(
+            "picture",
+            [(_digest(picture) if isinstance(picture, bytes) else picture, box) for picture, box in pictures],
+        )
 
     def find_texts(self, texts: Sequence[str]) -> np.ndarray:
         """Embeddings (T, d) float32, L2-normalised.
@@ -64,7 +71,7 @@ class PrecomputedEmbeddings:
         Raises:
             UserError: naming the first that has no entry, or shares one with a picture.
         """
-        return self._find("text", texts, [[text, f"sha256:{sha256(text.encode()).hexdigest()}"] for text in texts])
+        return self._find("text", texts)
 
     def describe(self) -> dict[str, Any]:
         """The file's name, its digest and what is in it."""
@@ -87,7 +94,8 @@ class PrecomputedEmbeddings:
         """Itself: there is nothing to train."""
         return self
 
-    def _find(self, what: str, things: Sequence[Hashable], wanted: list[list[str]]) -> np.ndarray:
+    def _find(self, what: str, things: Sequence[Picture | str]) -> np.ndarray:
+        wanted = [_keys(thing) for thing in things]
         found = [next((key for key in keys if key in self._vectors), None) for keys in wanted]
         missing = [keys for keys, key in zip(wanted, found, strict=True) if key is None]
         if missing:
@@ -95,12 +103,11 @@ class PrecomputedEmbeddings:
                 f'{self.file} has no embedding of {len(missing)} of {len(wanted)} {what}s; the first is "'
                 f'{missing[0][0][:_SHOWN]}": add it under that key or under "{missing[0][-1]}"'
             )
-        for thing, key, keys in zip(things, found, wanted, strict=True):
-            if key is not None and self._owners.setdefault(key, thing) != thing:
-                other = next((each for each in keys if each != key), key)
+        for thing, key in zip(things, found, strict=True):
+            if key is not None and not _same(owner := self._owners.setdefault(key, thing), thing):
                 raise UserError(
-                    f'{self.file}: the key "{key[:_SHOWN]}" fits {_name(self._owners[key])} and {_name(thing)}; give '
-                    f'each one of its own, such as "{other}"'
+                    f'{self.file}: the key "{key[:_SHOWN]}" fits {_name(owner)} and {_name(thing)}; give each one of '
+                    f'its own, such as "{_other_key(key, thing, owner)}"'
                 )
         rows = [np.asarray(self._vectors[key], dtype=np.float32) for key in found if key is not None]
         vectors = np.stack(rows) if rows else np.zeros((0, self.width), dtype=np.float32)
@@ -108,23 +115,50 @@ class PrecomputedEmbeddings:
             return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
-def _name(thing: Any) -> str:
+def _name(thing: Picture | str) -> str:
     """A picture or text for people."""
     if isinstance(thing, str):
         return f'the text "{thing[:_SHOWN]}"'
-    encoded, box = thing
-    name = "an encoded picture" if isinstance(encoded, bytes) else f"the picture {encoded}"
+    picture, box = thing
+    name = "an encoded picture" if isinstance(picture, str) else f"the picture {picture}"
     return name if box is None else f"the rectangle {box} of {name}"
 
 
-def _picture_keys(picture: Path | bytes, box: tuple[int, ...] | None) -> list[str]:
-    if isinstance(picture, bytes):
-        keys = [f"sha256:{sha256(picture).hexdigest()}"]
+def _digest(content: bytes) -> str:
+    return f"sha256:{sha256(content).hexdigest()}"
+
+
+def _keys(thing: Picture | str) -> list[str]:
+    """The keys under which a picture or text is looked for, in that order."""
+    if isinstance(thing, str):
+        return [thing, _digest(thing.encode())]
+    picture, box = thing
+    if isinstance(picture, str):
+        keys = [picture]
     else:
         keys = [str(picture), *("/".join(picture.parts[start:]) for start in range(1, len(picture.parts)))]
         keys.append(picture.stem)
     end = "" if box is None else f"#{','.join(map(str, box))}"
     return [key + end for key in keys]
+
+
+def _same(one: Picture | str, other: Picture | str) -> bool:
+    """Whether two things are one picture, by its file or its bytes however the path is spelled, or one text."""
+    if one == other or isinstance(one, str) or isinstance(other, str) or one[1] != other[1]:
+        return one == other
+    first, second = Path(one[0]), Path(other[0])
+    if first.resolve() == second.resolve():
+        return True
+    return first.is_file() and second.is_file() and cmp(first, second, shallow=False)
+
+
+def _other_key(key: str, thing: Picture | str, owner: Picture | str) -> str:
+    """The shortest key that would tell the first of two things that share one, or else the second, from the other."""
+    for one, other in ((thing, owner), (owner, thing)):
+        keys = _keys(one)
+        if apart := [each for each in keys[: keys.index(key)] if each not in _keys(other)]:
+            return apart[-1]
+    return key
 
 
 def _read_vectors(file: Path) -> dict[str, np.ndarray]:

@@ -13,6 +13,7 @@ from rebind.negatives.language_model import cross_fitted_likelihood
 from rebind.negatives.word_grams import WordGrams
 
 FOLDS = 5
+FEWEST = 200  # pairs: from fewer a classifier learns so little that being near chance means nothing
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from rebind.reports.runs import Example, Run, read_runs
 from rebind.reports.statistics import Estimate, estimate, mean_of_splits
-from rebind.types import Score
+from rebind.types import COVERAGE, Score
 
 ScoreKey = tuple[str, str, str]
 
-COMPOSITION, RETRIEVAL, RECOGNITION, COVERAGE = "composition", "retrieval", "recognition", "coverage"
+COMPOSITION, RETRIEVAL, CLASSIFICATION = "composition", "retrieval", "classification"
 
 PLAIN_OBJECTIVES = ("clip", "siglip")  # trained on whole captions only
 # Okabe and Ito's colours for colour-blind readers; the page lightens them for dark mode. Shapes say the same again.
@@ -202,11 +202,11 @@ def listed(names: Sequence[str]) -> str:
 
 
 def subject_of(key: ScoreKey) -> str:
-    """What a score is of: retrieval, recognition, coverage, or, as any other metric, composition."""
+    """What a score is of: retrieval, classification, coverage, or, as any other metric, composition."""
     if "recall@" in key[2]:
         return RETRIEVAL
     if key[2].startswith("top"):
-        return RECOGNITION
+        return CLASSIFICATION
     return COVERAGE if key[2] == COVERAGE else COMPOSITION
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from rebind.reports.arms import CATEGORY_NAMES, Arm, Measure, ScoreKey, listed, score_keys
 from rebind.reports.statistics import Estimate
+from rebind.types import HEADLINES
 
-AVERAGES = ("macro", "micro")
 APART = "held_out"  # asks for pairings, by way of a family that has a score of its own
 HARD_NEGATIVE_OBJECTIVES = ("negclip", "tripletclip")
 
@@ -55,7 +55,7 @@ def family_split(arms: Sequence[Arm]) -> FamilySplit | None:
     """The split of the first benchmark that has a family that an arm was trained on; None when there is none."""
     families = {arm.label: _families(arm) for arm in arms}
     union = frozenset().union(*(found or () for found in families.values()))
-    keys = [key for key in score_keys(arms) if key[2] == "accuracy" and key[1] not in (*AVERAGES, APART)]
+    keys = [key for key in score_keys(arms) if key[2] == "accuracy" and key[1] not in (*HEADLINES, APART)]
     benchmark = next((key[0] for key in keys if key[1] in union), None)
     if benchmark is None:
         return None

@@ -17,11 +17,11 @@ GAZE = mpl.colormaps["inferno"]
 DIFFERENCE = LinearSegmentedColormap.from_list("difference", ["#0072b2", "#f7f7f5", "#d04a02"])
 
 
-def open_picture(path: Path) -> Image.Image | None:
-    """The picture in RGB, upright, longer side SIDE pixels; None when it is missing or cannot be read."""
+def open_picture(path: Path, upright: bool = True) -> Image.Image | None:
+    """The picture in RGB, turned ``upright`` or as stored, longer side SIDE pixels; None when it cannot be read."""
     try:
         with Image.open(path) as image:
-            picture = ImageOps.exif_transpose(image).convert("RGB")
+            picture = (ImageOps.exif_transpose(image) if upright else image).convert("RGB")
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         return None  # Pillow raises any of these on a damaged file; the page then says that the picture is missing
     scale = SIDE / max(picture.size)

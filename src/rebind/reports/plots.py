@@ -24,8 +24,9 @@ from rebind.reports.arms import (
     recognition_measures,
     score_keys,
 )
-from rebind.reports.families import AVERAGES, family_split
+from rebind.reports.families import family_split
 from rebind.reports.published import PublishedTable, published_values
+from rebind.types import HEADLINES
 
 # Drawn in these stand-ins, then replaced by CSS variables in the SVG text.
 INK, MUTED, RULE, PAPER = "#010101", "#020202", "#030303", "#040404"
@@ -164,7 +165,7 @@ def category_plot(arms: Sequence[Arm]) -> str | None:
 
     What others have published of the same category stands behind as grey ticks.
     """
-    keys = [key for key in score_keys(arms) if key[2] == "accuracy" and key[1] not in AVERAGES]
+    keys = [key for key in score_keys(arms) if key[2] == "accuracy" and key[1] not in HEADLINES]
     if not keys:
         return None
     several = len({key[0] for key in keys}) > 1

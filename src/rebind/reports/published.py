@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from rich import box
@@ -52,6 +52,11 @@ class PublishedTable:
     benchmark: str
     measures: tuple[Measure, ...]
     lines: tuple[Line, ...]
+
+    @property
+    def wide(self) -> bool:
+        """Whether it takes the whole width of a page, with nothing beside it."""
+        return len(self.measures) > 3
 
 
 def published_values(arms: Sequence[Arm]) -> dict[frozenset[ScoreKey], tuple[float, ...]]:
@@ -105,9 +110,15 @@ def sources(tables: Sequence[PublishedTable]) -> list[str]:
     return list(dict.fromkeys(model.source for model in models if isinstance(model, Reference)))
 
 
-def print_published(arms: Sequence[Arm], console: Console) -> None:
-    """Print the tables to the terminal, others' lines dimmed and with their source; nothing when there are none."""
-    tables = published_tables(arms)
+def print_published(arms: Sequence[Arm], console: Console, benchmarks: Collection[str] | None = None) -> None:
+    """Print the tables to the terminal, others' lines dimmed and with their source; nothing when there are none.
+
+    Args:
+        arms: with the measured scores.
+        console: to print on.
+        benchmarks: names to look at; all if not given.
+    """
+    tables = [each for each in published_tables(arms) if benchmarks is None or each.benchmark in benchmarks]
     if not tables:
         return
     known = sources(tables)

@@ -77,6 +77,7 @@ class Example(_Record):
     """One scene with the scores that a model gives to its caption and to the foil; ``grid`` is (h, w), h · w = L."""
 
     image: str
+    pictures: str = "upright"  # or "as stored": how the model was shown it
     category: str
     caption: str
     foil: str

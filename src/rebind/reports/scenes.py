@@ -116,7 +116,7 @@ def _scene(arms: Sequence[Arm], identity: Identity, ranges: dict[str, tuple[floa
         )
         for arm, run, example in held
     )
-    pictures = (open_picture(run.picture(example)) for _, run, example in held)
+    pictures = (open_picture(run.picture(example), example.pictures == "upright") for _, run, example in held)
     picture = next((found for found in pictures if found is not None), None)
     _, category, caption, foil = identity
     name = CATEGORY_NAMES.get(category, category.replace("_", " "))
@@ -164,7 +164,8 @@ def _gaze(pair: Sequence[Arm], identity: Identity) -> Gaze | None:
     held = [found for arm in pair if (found := arm.example(identity)) is not None and found[1].concepts]
     if len(held) < len(pair) or not held:
         return None
-    picture = open_picture(held[0][0].picture(held[0][1]))
+    run, example = held[0]
+    picture = open_picture(run.picture(example), example.pictures == "upright")
     if picture is None:
         return None
     examples = [example for _, example in held]

@@ -14,9 +14,8 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from rebind.reports.arms import (
+    CLASSIFICATION,
     COMPOSITION,
-    COVERAGE,
-    RECOGNITION,
     RETRIEVAL,
     Arm,
     Measure,
@@ -32,8 +31,9 @@ from rebind.reports.arms import (
 from rebind.reports.families import FamilySplit, family_split
 from rebind.reports.published import print_published
 from rebind.reports.statistics import Estimate
+from rebind.types import COVERAGE
 
-GROUPS = tuple(subject.capitalize() for subject in (COMPOSITION, RETRIEVAL, RECOGNITION, COVERAGE))
+GROUPS = tuple(subject.capitalize() for subject in (COMPOSITION, RETRIEVAL, CLASSIFICATION, COVERAGE))
 
 
 @dataclass(frozen=True)

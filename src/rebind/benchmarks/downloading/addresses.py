@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
-from rebind.benchmarks.downloading.archives import SUFFIXES
+from rebind.benchmarks.downloading.archives import ARCHIVE_SUFFIXES
 from rebind.benchmarks.kinds import BenchmarkKind
 from rebind.types import UserError
 
@@ -26,7 +26,7 @@ class Source:
     Attributes:
         place: where it goes, below the data root.
         addresses: one, or those of several archives that are unpacked into one folder.
-        member: what is wanted of the archive; see :func:`rebind.benchmarks.archives.content`.
+        member: what is wanted of the archive; see :func:`rebind.benchmarks.downloading.archives.content`.
         sha256: of what is at the address; empty where nobody knows.
     """
 
@@ -38,7 +38,7 @@ class Source:
     @property
     def packed(self) -> bool:
         """Whether an archive is fetched and unpacked."""
-        return self.addresses[0].endswith(SUFFIXES) and not self.place.endswith(SUFFIXES)
+        return self.addresses[0].endswith(ARCHIVE_SUFFIXES) and not self.place.endswith(ARCHIVE_SUFFIXES)
 
 
 @dataclass(frozen=True)
@@ -55,12 +55,15 @@ class Missing:
 
     @property
     def offer(self) -> str:
-        """``8 files from HOST and HOST``; empty when nothing is missing, or something cannot be downloaded."""
+        """``1 file and 1 folder from HOST``; empty when nothing is missing, or something cannot be downloaded."""
         if self.elsewhere or not self.sources:
             return ""
         addresses = dict.fromkeys(address for source in self.sources for address in source.addresses)
         hosts = dict.fromkeys("huggingface.co" if each.startswith(HUB) else urlsplit(each).netloc for each in addresses)
-        return f"{len(addresses)} file{'s' * (len(addresses) > 1)} from {' and '.join(hosts)}"
+        folders = sum(address.endswith("/") for address in addresses)
+        counts = {"file": len(addresses) - folders, "folder": folders}
+        what = [f"{count} {noun}{'s' * (count > 1)}" for noun, count in counts.items() if count]
+        return f"{' and '.join(what)} from {' and '.join(hosts)}"
 
 
 def read_sources(path: Path | None = None) -> list[Source]:

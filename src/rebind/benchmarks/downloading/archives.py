@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import lzma
+import os
 import shutil
 import stat
 import tarfile
@@ -13,8 +15,13 @@ from pathlib import Path, PureWindowsPath
 from rebind.storage import disk_errors
 from rebind.types import UserError
 
-SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")
+ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")
+_SHOWN = 60  # characters of a name in a sentence
 _OF_THE_PACKER = "__MACOSX"  # what a Mac adds beside the packed folder
+_OF_THE_NAMES = {  # what the operating system says of names that no folder can hold
+    errno.ENAMETOOLONG: "its name is too long",
+    **dict.fromkeys((errno.EISDIR, errno.ENOTDIR, errno.EEXIST), "a file and a folder have one name"),
+}
 
 
 class BadArchiveError(UserError):
@@ -31,7 +38,7 @@ def unpack(archive: Path, folder: Path, name: str) -> None:
 
     Raises:
         BadArchiveError: when it is no archive, is damaged or encrypted, or holds a link, a device or a name that leads
-            out of the folder; what was unpacked until then is left, here and below.
+            out of the folder or cannot be made; what was unpacked until then is left, here and below.
         UserError: when it unpacks to more bytes than are free, or the disk refuses.
     """
     with disk_errors(folder):
@@ -51,6 +58,11 @@ def unpack(archive: Path, folder: Path, name: str) -> None:
         except OSError as error:
             if error.errno is None:  # a wrong checksum within the compression
                 raise BadArchiveError(f"{name} cannot be unpacked ({error}); is the address right?") from error
+            if error.errno in _OF_THE_NAMES:
+                member = os.path.relpath(error.filename or folder, folder)[:_SHOWN]
+                raise BadArchiveError(
+                    f'{name} is refused: its member "{member}" cannot be made, since {_OF_THE_NAMES[error.errno]}'
+                ) from error
             raise
 
 

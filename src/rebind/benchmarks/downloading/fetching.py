@@ -23,8 +23,8 @@ PATIENCE = Patience()
 
 def download(
     kinds: Mapping[str, BenchmarkKind],
-    root: Path,
-    given: Mapping[str, Collection[str]],
+    root: Path | None,
+    given: Mapping[str, Mapping[str, str]],
     addresses: Path | None = None,
     say: Callable[[str], object] = print,
     patience: Patience = PATIENCE,
@@ -36,14 +36,34 @@ def download(
 
     Args:
         kinds: the benchmarks by name.
-        root: the data root.
-        given: for each benchmark the names of its files that lie elsewhere.
+        root: the data root; None where nothing lies below one.
+        given: for each benchmark those of its files that are given by themselves, by name.
         addresses: a list of addresses in place of the package's.
         say: what prints a line.
         patience: how long servers are waited for.
 
     Raises:
         UserError: when something cannot be downloaded, is not as promised, or does not fit on the disk.
+    """
+    wanted = [] if root is None else lacking(kinds, root, given, addresses)
+    for name, kind in kinds.items():
+        if kind.fetch is not None:
+            kind.fetch(say, **given.get(name, {}))
+    if wanted and root is not None:
+        with only_writer(root):
+            _fetch_all(wanted, root, say, patience)
+
+
+def lacking(
+    kinds: Mapping[str, BenchmarkKind],
+    root: Path,
+    given: Mapping[str, Collection[str]],
+    addresses: Path | None = None,
+) -> list[Source]:
+    """What :func:`download` would fetch below a data root, found out without asking anybody.
+
+    Raises:
+        UserError: when something is missing that cannot be downloaded.
     """
     known, wanted = read_sources(addresses), dict[Source, None]()
     for name, kind in kinds.items():
@@ -53,19 +73,17 @@ def download(
             origin = f"get it from {kind.source}" if kind.source else "`rebind eval --list` says what it is"
             raise UserError(f"benchmark {name}: {places} cannot be downloaded for you, so nothing was; {origin}")
         wanted |= dict.fromkeys(lack.sources)
-    if not wanted:
-        return
-    with only_writer(root):
-        _fetch_all(list(wanted), root, say, patience)
+    return list(wanted)
 
 
 def _fetch_all(wanted: list[Source], root: Path, say: Callable[[str], object], patience: Patience) -> None:
     groups: dict[tuple[str, ...], list[Source]] = {}
     for source in wanted:
         groups.setdefault(source.addresses, []).append(source)
-    promises = {address: _ask(address, patience) for group in groups for address in group}
+    to_fetch = [sources for sources in groups.values() if not _unpacked(sources, root).exists()]
+    promises = {address: _ask(address, patience) for sources in to_fetch for address in sources[0].addresses}
     need = 0
-    for sources in groups.values():
+    for sources in to_fetch:
         places = " and ".join(str(root / source.place) for source in sources)
         for address, path in _fetched(sources, root).items():
             promise = promises[address]
@@ -73,8 +91,9 @@ def _fetch_all(wanted: list[Source], root: Path, say: Callable[[str], object], p
             say(f"{address}: {_bytes(promise.size)}{many} → {places}")
             need += (1 + sources[0].packed) * (promise.size or 0) - _kept(address, path, promise)
     sizes = [promise.size for promise in promises.values()]
-    unknown = f", and {sizes.count(None)} of unknown size" if None in sizes else ""
-    say(f"Total: {_bytes(sum(size or 0 for size in sizes))}{unknown}")
+    if sizes:
+        unknown = f", and {sizes.count(None)} of unknown size" if None in sizes else ""
+        say(f"Total: {_bytes(sum(size or 0 for size in sizes))}{unknown}")
     free = shutil.disk_usage(root).free
     if need > free:
         raise UserError(
@@ -94,9 +113,8 @@ def _install(
     report: Callable[[str, int], object],
 ) -> None:
     """Fetch what is at the same addresses, and lay out what each source wants of it."""
-    workplace = _workplace(sources, root)
-    unpacked = workplace / "unpacked"
-    if not unpacked.exists():  # else a killed process left it, whole
+    unpacked = _unpacked(sources, root)
+    if not unpacked.exists():
         for address, path in _fetched(sources, root).items():
             _fetch(address, path, promises[address], patience, sources[0].sha256, partial(report, address))
     if not sources[0].packed:
@@ -108,7 +126,7 @@ def _install(
         with disk_errors(root / source.place):
             (root / source.place).parent.mkdir(parents=True, exist_ok=True)
             chosen.rename(root / source.place)
-    shutil.rmtree(workplace)
+    shutil.rmtree(unpacked.parent)
 
 
 def _fetch(
@@ -125,15 +143,19 @@ def _fetch(
 
 
 def _unpack(archives: Mapping[str, Path], folder: Path) -> None:
-    """Unpack archives into one new folder, and remove them; those that are no good are removed, too."""
+    """Unpack archives into one new folder, and remove them; of several one that is no good is removed alone."""
     unfinished = folder.with_name("unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
-    try:
-        for address, path in archives.items():
+    for address, path in archives.items():
+        try:
             unpack(path, unfinished, address)
-    except UserError as error:
-        shutil.rmtree(folder.parent if isinstance(error, BadArchiveError) else unfinished)
-        raise
+        except UserError as error:
+            shutil.rmtree(unfinished, ignore_errors=True)
+            if isinstance(error, BadArchiveError):
+                path.unlink()
+                if len(archives) == 1:
+                    shutil.rmtree(folder.parent)
+            raise
     unfinished.rename(folder)
     for path in archives.values():
         path.unlink()
@@ -152,6 +174,11 @@ def _workplace(sources: list[Source], root: Path) -> Path:
     addresses = sources[0].addresses
     digest = blake2b(" ".join(addresses).encode(), digest_size=4).hexdigest()
     return (root / sources[0].place).with_name(f".{_name(addresses[0])}.{digest}.download")
+
+
+def _unpacked(sources: list[Source], root: Path) -> Path:
+    """The content of archives; it is whole if it is there, and a killed process may have left it."""
+    return _workplace(sources, root) / "unpacked"
 
 
 def _name(address: str) -> str:

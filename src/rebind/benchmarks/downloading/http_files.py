@@ -16,6 +16,7 @@ from urllib.error import HTTPError
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
+from rebind.benchmarks.downloading.opening import opener
 from rebind.storage import disk_errors, write_json
 from rebind.types import UserError
 
@@ -237,7 +238,7 @@ def _promise(address: str, method: str, timeout: float) -> Promise:
 def _answer(address: str, method: str, timeout: float, headers: dict[str, str]) -> Iterator[HTTPResponse]:
     request = urllib.request.Request(address, headers={"User-Agent": "rebind", **headers}, method=method)
     try:
-        answer = _opener().open(request, timeout=timeout)
+        answer = opener().open(request, timeout=timeout)
     except HTTPError as error:
         error.close()
         if error.code >= 500 or error.code in _BUSY:
@@ -249,22 +250,6 @@ def _answer(address: str, method: str, timeout: float, headers: dict[str, str]) 
         if answer.headers.get_content_type() == "text/html":
             raise _page(address)
         yield answer
-
-
-def _opener() -> urllib.request.OpenerDirector:
-    """What opens http and https, through the proxies of the environment, and no file or FTP, wherever it is led."""
-    opener = urllib.request.OpenerDirector()
-    for handler in (
-        urllib.request.ProxyHandler,
-        urllib.request.UnknownHandler,
-        urllib.request.HTTPHandler,
-        urllib.request.HTTPSHandler,
-        urllib.request.HTTPRedirectHandler,
-        urllib.request.HTTPErrorProcessor,
-        urllib.request.HTTPDefaultErrorHandler,
-    ):
-        opener.add_handler(handler())
-    return opener
 
 
 def _patiently(attempt: Callable[[], Result], address: str, patience: Patience) -> Result:

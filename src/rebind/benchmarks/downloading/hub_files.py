@@ -56,7 +56,7 @@ def fetch(address: str, path: Path, report: Callable[[int], object]) -> None:
     on_its_way = path.with_name(f".{path.name}.hub")
     if not sys.stderr.isatty():
         disable_progress_bars()
-    with disk_errors(on_its_way), _sentences(address):
+    with _sentences(address), disk_errors(on_its_way):
         done = 0
         for file in _files(address):
             hf_hub_download(repository, file.path, repo_type="dataset", local_dir=on_its_way)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rebind.engine import Item, Made
+from rebind.engine.rules import rules_digest
 from rebind.llm import Answer, Answerer, LanguageModel, Question, Unusable, count
 from rebind.llm.prompt import Prompt
 from rebind.negatives.families import FAMILIES, Foil, edits_between
@@ -17,6 +18,8 @@ from rebind.negatives.llm.checks import fault, signature, tidy
 from rebind.types import UserError
 
 PROMPT = Path(__file__).with_name("prompt.yaml")
+#: Where the rules are written that answers are read and checked by.
+RULES = ("llm", "concepts", "negatives/families.py", "negatives/lexicon", "negatives/llm")
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,7 @@ class LlmNegatives:
         return {
             "backend": "llm",
             **self.model.settings,
+            "rebind_rules": rules_digest(*RULES),
             "prompt": Prompt.read(PROMPT).settings,
             "families": list(self.families),
             "all_captions": self.all_captions,

@@ -10,12 +10,15 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from rebind.engine.rules import rules_digest
 from rebind.engine.stage import Item, Made
 from rebind.negatives.families import FAMILIES
-from rebind.negatives.lexicon.nouns import HERE
 from rebind.negatives.rules.substitutes import Substitutes
 from rebind.negatives.rules.writing import write_foils
 from rebind.types import UserError
+
+#: Where the rules are written, and the lexicon that they look into.
+RULES = ("concepts", "negatives/families.py", "negatives/lexicon", "negatives/rules")
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ class RuleNegatives:
         substitutes: file of :class:`rebind.negatives.rules.Substitutes` mined from the same captions; without one the
             lexicon's own everyday nouns stand in.
         mined: the file follows from the captions and nobody chose it, so that it is no setting: when it changes, the
-            rows are made anew.
+            rows are made anew. It need not be there before the work begins.
         all_captions: write negatives of every caption of a sample, not only of the first.
         name: of the annotation.
         part_size: samples in a part.
@@ -60,7 +63,7 @@ class RuleNegatives:
             raise UserError(f"families of negatives {wrong!r}: give each once, out of {', '.join(FAMILIES)}")
         if self.count is not None and self.count < 1:
             raise UserError(f"count of negatives is {self.count}; it must be at least 1")
-        if self.substitutes is not None:
+        if self.substitutes is not None and not self.mined:
             Substitutes.read(self.substitutes)
 
     @property
@@ -69,7 +72,7 @@ class RuleNegatives:
         return {
             "backend": "rules",
             "tagger": version("textblob"),
-            "lexicon": _digest(*sorted(HERE.glob("*.t*"))),
+            "rebind_rules": rules_digest(*RULES),
             "families": list(self.families),
             "count": self.count,
             "seed": self.seed,
@@ -84,7 +87,9 @@ class RuleNegatives:
 
     @property
     def _digest_of_substitutes(self) -> str | None:
-        return None if self.substitutes is None else _digest(self.substitutes)
+        if self.substitutes is None:
+            return None
+        return blake2b(self.substitutes.read_bytes(), digest_size=8).hexdigest()
 
     def open(self) -> Callable[[list[Item]], Made]:
         """From items with ``key`` and ``captions``, perhaps ``concepts``, to rows with ``key`` and ``negatives``."""
@@ -109,10 +114,3 @@ class RuleNegatives:
             negatives += [{**asdict(foil), "edits": [list(edit) for edit in foil.edits], "of": place} for foil in foils]
         tally.update({f"rejected: {reason}": number for reason, number in rejects.items()})
         return {"key": item["key"], "negatives": negatives}
-
-
-def _digest(*paths: Path) -> str:
-    digest = blake2b(digest_size=8)
-    for path in paths:
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
