@@ -304,4 +304,4 @@ def test_trained_further_it_is_another_model(encoder, world, tmp_path):
     further.save(tmp_path / "model")
     path = evaluate_model(tmp_path / "model", [retention], tmp_path / "out")
     assert {row["benchmark"] for row in content(path)["scores"]} == {"retention"}
-    assert "other weights" in content(path)["notes"][0]
+    assert "differs in weights" in content(path)["notes"][0]
