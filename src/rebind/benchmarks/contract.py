@@ -40,12 +40,10 @@ class AsStored:
 Picture = Path | bytes | Crop | AsStored | BrokenSample
 
 
-class Benchmark(Protocol):
-    """A list of images and texts to embed and a pure score of their embeddings.
+class Questioned(Protocol):
+    """What has items: images and texts to embed, however they are scored.
 
     Items may repeat in both lists: each distinct image is decoded and embedded once, each distinct text likewise.
-
-    One that was built by name also has ``files``, the paths of its annotation files and of folders that hold them.
     """
 
     @property
@@ -59,6 +57,13 @@ class Benchmark(Protocol):
     @property
     def texts(self) -> Sequence[str]:
         """The T strings to embed."""
+
+
+class Benchmark(Questioned, Protocol):
+    """Items, and a pure score of their embeddings.
+
+    One that was built by name also has ``files``, the paths of its annotation files and of folders that hold them.
+    """
 
     def score(self, images: np.ndarray, texts: np.ndarray) -> list[Score]:
         """Score (I, d) image and (T, d) text embeddings, row by row those of ``images`` and ``texts``.

@@ -6,11 +6,11 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
-from rebind.benchmarks.contract import Picture
+from rebind.benchmarks.contract import Questioned
 from rebind.storage import atomic_path
 from rebind.types import Score, UserError
 
@@ -101,22 +101,6 @@ def outcome_digests(scores: Sequence[Score], items: Mapping[str, Items]) -> dict
             arrays = [b"" if each is None else each.tobytes() for each in (row.correct, row.clusters)]
             _absorb(digests[score.benchmark], [row_name(score), row.digest, *arrays])
     return {name: digest.hexdigest() for name, digest in digests.items()}
-
-
-class Questioned(Protocol):
-    """What has items: a benchmark, however it is scored."""
-
-    @property
-    def name(self) -> str:
-        """Of the benchmark."""
-
-    @property
-    def images(self) -> Sequence[Picture]:
-        """Of its items."""
-
-    @property
-    def texts(self) -> Sequence[str]:
-        """Of its items."""
 
 
 def item_digest(benchmark: Questioned, readable: np.ndarray) -> str:
