@@ -118,7 +118,10 @@ def test_paths_are_taken_as_they_are_written(rebind, root, tmp_path, monkeypatch
     monkeypatch.chdir(tmp_path)
     write_photos(tmp_path / name, 3)
     rebind.succeeds("eval", root / "siglip", "--benchmark", "retrieval", "--data", name, "--out", "out")
+    scores = json.loads((tmp_path / "out/results.json").read_text())["scores"]
+    assert {row["n"] for row in scores if row["metric"].endswith("recall@1")} == {3}
     rebind.succeeds("negatives", name, "--substitutes", write_substitutes(tmp_path / name), "--count", 1)
+    assert (tmp_path / name / "annotations/negatives/report.json").is_file()
 
 
 def test_settings_have_types_and_texts_have_none():
